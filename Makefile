@@ -1,0 +1,113 @@
+# Scanned flowsheets to JSON, one file a page, with Gemini: in real time, or in batches at half price.
+#
+#   SCANS_ROOT/**/*.pdf
+#     discover   ->  jobs.db: one job a page
+#     render     ->  pages/…/page-NN.png
+#     process    ->  results/…/page-NN.json                            real time, the default way
+#     batch-submit   (build_requests, submit)  ->  batches/<name>/     half the price, within 24 h
+#     batch-status ->  batches/<name>/batch.json
+#     batch-fetch  ->  batches/<name>/responses.jsonl  ->  results/…/page-NN.json
+
+PYTHON ?= python3
+PORT   ?= 8089
+PAGES  ?= 1000
+
+venv      := .venv/bin/python
+installed := .venv/installed
+emulator  := .venv/emulator-installed
+# A value as one word of the shell, whatever it holds.
+quote = '$(subst ','\'',$(1))'
+
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## these lines
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: demo
+demo: | $(installed) $(emulator) ## everything, end to end, with no key: sample scans, the API emulated here
+	@PYTHONPATH=scripts $(venv) -m emulator.demo
+
+.PHONY: setup
+setup: $(installed) ## the environment in .venv; the other commands see to it by themselves
+
+$(installed): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Error: python3: version " + sys.version.split()[0] + ". Install Python 3.11 or newer, or name one: make PYTHON=python3.12 ...")'
+	@echo "installing into .venv, once" >&2
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt >&2
+	@touch $@
+
+$(emulator): scripts/emulator/requirements.txt $(installed)
+	@echo "installing the emulator into .venv, once" >&2
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $< >&2
+	@touch $@
+
+.PHONY: discover
+discover: | $(installed) ## register one job a page of the PDFs under SCANS_ROOT
+	@$(venv) scripts/discover.py
+
+.PHONY: render
+render: | $(installed) ## pending pages to upright PNGs            LIMIT= JOBS=
+	@$(venv) scripts/render.py --limit $(call quote,$(LIMIT)) --jobs $(call quote,$(JOBS))
+
+.PHONY: process
+process: | $(installed) ## real time: rendered pages to results       LIMIT= JOBS= (BATCH=1: as batch-submit)
+ifeq ($(BATCH),1)
+	@$(venv) scripts/build_requests.py --limit $(call quote,$(LIMIT))
+	@$(venv) scripts/submit.py
+else
+	@$(venv) scripts/process.py --limit $(call quote,$(LIMIT)) --jobs $(call quote,$(JOBS))
+endif
+
+.PHONY: batch-submit
+batch-submit: | $(installed) ## half price: rendered pages into a batch     LIMIT=
+	@$(venv) scripts/build_requests.py --limit $(call quote,$(LIMIT))
+	@$(venv) scripts/submit.py
+
+.PHONY: batch-status
+batch-status: | $(installed) ## state of one batch, or of all open ones     ID=
+	@$(venv) scripts/status.py $(call quote,$(ID))
+
+.PHONY: batch-fetch
+batch-fetch: | $(installed) ## collect one batch, or all that ended (cron) ID=
+	@$(venv) scripts/fetch.py $(call quote,$(ID))
+
+.PHONY: batch-cancel
+batch-cancel: | $(installed) ## ask a batch to stop                         ID=
+	@$(venv) scripts/cancel.py $(call quote,$(ID))
+
+.PHONY: batch-rescue
+batch-rescue: | $(installed) ## give up a batch, use what there is, free the rest  ID=
+	@$(venv) scripts/rescue.py $(call quote,$(ID))
+
+.PHONY: status
+status: | $(installed) ## pages by status, open batches
+	@$(venv) scripts/overview.py
+
+.PHONY: retry
+retry: | $(installed) ## one finished page back to the queue         PDF= PAGE=
+	@$(venv) scripts/retry.py --pdf $(call quote,$(PDF)) --page $(call quote,$(PAGE))
+
+.PHONY: emulator
+emulator: | $(installed) $(emulator) ## the Gemini API on this machine               PORT=
+	@PYTHONPATH=scripts $(venv) -m emulator --port $(call quote,$(PORT)) --data .emulator
+
+.PHONY: test
+test: | $(installed) $(emulator) ## every test
+	@$(venv) -m pytest
+
+.PHONY: record
+record: | $(installed) $(emulator) ## record the SDK tests' cassettes anew, against the emulator, or Google with a key
+	@$(venv) -m tests.record
+
+.PHONY: bench
+bench: | $(installed) ## cost a page of render, build and fetch      PAGES=
+	@PYTHONPATH=scripts $(venv) tests/bench.py --pages $(call quote,$(PAGES))
+
+.PHONY: lint
+lint: | $(installed) $(emulator) ## ruff and mypy
+	@$(venv) -m ruff format --check .
+	@$(venv) -m ruff check .
+	@$(venv) -m mypy

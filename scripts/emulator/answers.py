@@ -1,0 +1,109 @@
+"""One GenerateContentRequest -> one response, the same way in real time and in a batch."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from emulator import misshapen
+from emulator.caches import Caches, contents_of
+from emulator.errors import invalid
+from emulator.faults import Faults
+from emulator.files import Files
+from emulator.schema import Json, decode_base64
+from emulator.usage import CHARACTERS_PER_TOKEN, prompt_tokens, usage_metadata
+
+NO_IMAGE = "no image in the request"
+UNREADABLE = (  # (reported)
+    "Unable to process input image. Please retry or report in "
+    "https://developers.generativeai.google/guide/troubleshooting"
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response as it goes out, and what the ledger says of it: image_sha256, model, usage."""
+
+    response: Json
+    bill: Json
+
+
+@dataclass(frozen=True)
+class Answerer:
+    reader: Callable[[bytes], dict[str, Any]]  # PNG bytes -> page
+    model_version: str
+    files: Files
+    caches: Caches
+    faults: Faults
+
+    def answer(self, model: str, request: Json, row: int | None) -> Answer:
+        """Answers a checked request; `row` is its place in a batch, None in real time.
+
+        Raises ApiError: 403 for a cache or a file that is gone, 400 for a cache of another model or
+        an image that cannot be read. What is refused is not billed.
+        """
+        config = request.get("generationConfig", {})
+        prompt = contents_of(request)
+        cached: list[Json] = []
+        if "cachedContent" in request:
+            cache = self.caches.find(request["cachedContent"])
+            if cache["model"] != f"models/{model}":
+                raise invalid(
+                    f"Model used by GenerateContent request (models/{model}) and CachedContent "
+                    f"({cache['model']}) has to be the same."
+                )
+            cached = contents_of(cache)
+        image = self._image(prompt) or self._image(cached)
+        text, reason = misshapen.text(self._text(image, config, row), self.faults, row)
+        limit = int(config.get("maxOutputTokens", 0)) * CHARACTERS_PER_TOKEN
+        if limit and len(text) > limit:
+            text, reason = text[:limit], "MAX_TOKENS"
+        usage = usage_metadata(
+            prompt_tokens(prompt, config),
+            prompt_tokens(cached, config),
+            text,
+            misshapen.thoughts(self.faults, row),
+        )
+        if "serviceTier" in request:
+            usage["serviceTier"] = request["serviceTier"].lower()
+        candidate = {
+            "content": {"parts": misshapen.parts(text, self.faults, row), "role": "model"},
+            "finishReason": reason,
+            "index": 0,
+        }
+        response = {
+            "candidates": [candidate],
+            "usageMetadata": usage,
+            "modelVersion": self.model_version,
+            "responseId": secrets.token_urlsafe(16),
+        }
+        digest = hashlib.sha256(image).hexdigest() if image else None
+        response = misshapen.response(response, self.faults, row)
+        return Answer(response, {"image_sha256": digest, "model": model, "usage": usage})
+
+    def _image(self, contents: list[Json]) -> bytes | None:
+        """The first image among the parts, whether sent along or as a file."""
+        for content in contents:
+            for part in content.get("parts", []):
+                if "inlineData" in part:
+                    return decode_base64(part["inlineData"].get("data", ""))
+                if "fileData" in part:
+                    record = self.files.find_active(part["fileData"].get("fileUri", ""))
+                    return self.files.content(record["id"]).read_bytes()
+        return None
+
+    def _text(self, image: bytes | None, config: Json, row: int | None) -> str:
+        if image is None:
+            return NO_IMAGE
+        try:
+            page = self.reader(image)
+        except (ValueError, OSError) as error:
+            raise invalid(UNREADABLE) from error
+        page = misshapen.page(page, self.faults, row)
+        if config.get("responseMimeType") == "application/json":
+            return json.dumps(page, ensure_ascii=False, separators=(",", ":"))
+        return "\n".join(
+            entry["raw_text"] for quadrant in page["quadrants"] for entry in quadrant["entries"]
+        )

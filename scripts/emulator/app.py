@@ -1,0 +1,198 @@
+"""The web application: routes, key check, log of calls, and the controls under /emulator/."""
+
+import hashlib
+import json
+import traceback
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers, QueryParams
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from emulator import batches, caches, files, generate, models, uploads
+from emulator.answers import Answerer
+from emulator.bodies import read_body, reply
+from emulator.clock import Clock, stamp
+from emulator.errors import ApiError, internal, no_key, not_found, unavailable, wrong_key
+from emulator.faults import Faults
+from emulator.ledger import Ledger
+from emulator.worker import READERS, Worker
+
+VERSIONS = ("v1beta", "v1", "v1alpha")
+
+
+def build(
+    data: Path,
+    reader: Any,
+    *,
+    key: str | None = None,
+    faults: Faults | None = None,
+    pending_seconds: float = 1.0,
+    processing_seconds: float = 0.0,
+    cache_minimum: int | None = None,
+) -> Starlette:
+    """The emulator with its state in `data`; batches that had not ended go on at once.
+
+    `reader` is a module with MODEL_VERSION and load() -> function from PNG bytes to a page. `key`
+    is the one key that is accepted, None accepts any.
+    """
+    app = Starlette(
+        routes=_routes(),
+        middleware=[Middleware(_Gate)],
+        exception_handlers={
+            ApiError: _refused,
+            HTTPException: _no_such_route,
+            Exception: _broken,
+        },
+    )
+    state = app.state
+    state.key = key
+    state.calls = deque(maxlen=100_000)  # {method, path, status, body_sha256}, newest last
+    state.faults = faults or Faults()
+    state.clock = Clock(data / "clock.json")
+    state.ledger = Ledger(data / "ledger.jsonl", state.clock)
+    state.files = files.Files(data / "files", state.clock, processing_seconds)
+    state.uploads = data / "uploads"
+    state.uploads.mkdir(exist_ok=True)
+    state.caches = caches.Caches(data / "caches", state.clock, cache_minimum)
+    state.batches = batches.Batches(data / "batches")
+    state.realtime_pool = ThreadPoolExecutor(READERS)
+    state.answerer = Answerer(
+        reader.load(), reader.MODEL_VERSION, state.files, state.caches, state.faults
+    )
+    state.worker = Worker(
+        state.clock, state.faults, state.ledger, state.files, state.answerer, pending_seconds
+    )
+    accepted, billed = state.ledger.accepted(), state.ledger.billed_rows()
+    for batch in state.batches.by_id.values():
+        state.worker.settle(batch, accepted, billed)
+        if not batch.ended:
+            state.worker.start(batch)
+    return app
+
+
+def _routes() -> list[BaseRoute]:
+    api = [*files.routes, *batches.routes, *generate.routes, *caches.routes, *models.routes]
+    routes: list[BaseRoute] = [
+        Route("/emulator/ledger", _ledger, methods=["GET"]),
+        Route("/emulator/faults", _show_faults, methods=["GET"]),
+        Route("/emulator/faults", _set_faults, methods=["POST"]),
+        Route("/emulator/advance", _advance, methods=["POST"]),
+    ]
+    for version in VERSIONS:
+        routes.append(Mount(f"/upload/{version}", routes=uploads.routes))
+        routes.append(Mount(f"/download/{version}", routes=files.download_routes))
+        routes.append(Mount(f"/{version}", routes=api))
+    return routes
+
+
+class _Gate:
+    """Before every call of the API: is there a key. After it: one record in the log of calls."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith("/emulator/"):
+            await self.app(scope, receive, send)
+            return
+        state = scope["app"].state
+        digest = hashlib.sha256()
+        status: int | None = None  # None: the connection was cut before an answer
+
+        async def hashing_receive() -> Message:
+            message = await receive()
+            digest.update(message.get("body", b""))
+            return message
+
+        async def noting_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        refusal = _refusal(scope)
+        try:
+            if refusal:
+                await _drain(hashing_receive)
+                await reply(refusal.body(), refusal.code)(scope, hashing_receive, noting_send)
+            else:
+                await self.app(scope, hashing_receive, noting_send)
+        finally:
+            call = {"method": scope["method"], "path": scope["path"], "status": status}
+            state.calls.append(call | {"body_sha256": digest.hexdigest()})
+
+
+def _refusal(scope: Scope) -> ApiError | None:
+    state = scope["app"].state
+    query = QueryParams(scope["query_string"])
+    key = Headers(scope=scope).get("x-goog-api-key") or query.get("key")
+    if state.faults.take("all_503"):
+        return unavailable()
+    if scope["path"].startswith("/upload/") and "upload_id" in query:
+        return None  # an upload URL is a secret of its own
+    if not key:
+        return no_key()
+    return wrong_key() if state.key not in (None, key) else None
+
+
+async def _drain(receive: Receive) -> None:
+    while True:
+        message = await receive()
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return reply(error.body(), error.code)
+
+
+async def _no_such_route(request: Request, error: Exception) -> Response:
+    return reply(not_found().body(), 404)
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    traceback.print_exception(error)  # a bug of the emulator keeps its traceback
+    return reply(internal().body(), 500)
+
+
+async def _ledger(request: Request) -> Response:
+    """{"batches": [...], "answers": [...], "requests": [...]}, requests since the start."""
+    state = request.app.state
+    ledger: Ledger = state.ledger
+    shown = {"batches": ledger.batches, "answers": ledger.answers, "requests": list(state.calls)}
+    return reply(shown)
+
+
+async def _show_faults(request: Request) -> Response:
+    return reply(request.app.state.faults.shown())
+
+
+async def _set_faults(request: Request) -> Response:
+    """{name: value, ...}, null switches off. An unknown name or a wrong value is a 400."""
+    faults: Faults = request.app.state.faults
+    try:
+        for name, value in json.loads(await read_body(request)).items():
+            faults.set(name, value)
+    except (AttributeError, ValueError) as error:
+        return reply({"error": {"message": str(error)}}, 400)
+    return reply(faults.shown())
+
+
+async def _advance(request: Request) -> Response:
+    """{"seconds": N} moves the clock forward."""
+    clock: Clock = request.app.state.clock
+    try:
+        clock.advance(json.loads(await read_body(request))["seconds"])
+    except (KeyError, TypeError, ValueError) as error:
+        return reply({"error": {"message": f"seconds: {error!r}"}}, 400)
+    return reply({"now": stamp(clock.now())})

@@ -1,0 +1,168 @@
+"""What goes wrong on command: off until `--fault` or `POST /emulator/faults` switches it on."""
+
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+# Kinds of value:
+#   switch  true
+#   times   how many times it happens; true = until switched off
+#   rows    0-based rows of every batch: 3, "0,3" or "all" (true means all)
+#   codes   "ROW:CODE", comma separated, gRPC codes: "0:13,4:7"
+#   number  a number, what it counts stands beside it
+#   text    a word
+FAULTS: dict[str, tuple[str, str]] = {
+    # the result file of a batch, when it is written
+    "lines_shuffled": ("switch", "lines, and the keys of their objects, in random order"),
+    "line_missing": ("rows", "the row's line is left out"),
+    "line_doubled": ("rows", "the row's line stands there twice"),
+    "line_unknown": ("switch", "one more line, with a key that nobody sent"),
+    "line_not_json": ("rows", "the row's line is cut in the middle (if it has a key)"),
+    "line_key_in_metadata": ("rows", "the key stands at metadata.key"),
+    # rows that are not answered, and not billed
+    "line_error": ("codes", 'the row ends as {"error": {"code": CODE}}, no message'),
+    "line_status": ("codes", 'the row ends as {"status": {"code": CODE}}'),
+    # answers, in batches and (with "all") in real time
+    "answer_in_parts": ("rows", "the text comes in several parts, cut inside an escape too"),
+    "answer_with_thoughts": ("rows", "a thought part first, a thoughtSignature alone last"),
+    "answer_recitation": ("rows", "finishReason RECITATION, no parts"),
+    "answer_max_tokens": ("rows", "finishReason MAX_TOKENS, half of the text"),
+    "answer_blocked": ("rows", "promptFeedback.blockReason, no candidates"),
+    "answer_not_json": ("rows", "prose instead of JSON"),
+    "answer_three_blocks": ("rows", "the last of the four quadrants is missing"),
+    "answer_u2028": ("rows", "U+2028 and U+0085 inside the texts, not escaped"),
+    "answer_new_field": ("rows", "fields that no client knows"),
+    # batches
+    "succeeded_before_file": (
+        "number",
+        "gets of each batch that show SUCCEEDED without its output",
+    ),
+    "batch_failed": ("switch", "FAILED when it should start"),
+    "batch_expired": ("switch", "EXPIRED when it should start"),
+    "batch_cancelled_before": ("switch", "CANCELLED when it should start"),
+    "batch_cancelled_after": ("number", "cancelled after so many rows: SUCCEEDED, the rest code 1"),
+    "batch_state": ("text", "it stays in this state instead of RUNNING"),
+    "batch_stays_pending": ("switch", "it never starts"),
+    "batch_stays_running": ("number", "it stops after so many rows, and stays RUNNING"),
+    # creating a batch; "after" means that it was carried out
+    "create_503_after": ("times", "created, answered with 503"),
+    "create_503_before": ("times", "not created, 503"),
+    "create_timeout_after": ("times", "created, no answer for hold_seconds"),
+    "create_cut_after": ("times", "created, connection cut"),
+    "create_cut_before": ("times", "not created, connection cut"),
+    "create_429": ("times", "not created, quota exceeded"),
+    "create_400": ("times", "not created, invalid argument"),
+    "create_file_expired": ("times", "the input file is gone: 403"),
+    "hold_seconds": (
+        "number",
+        "how long create_timeout_after holds the connection; 600 unless set",
+    ),
+    "listing_lag": ("number", "a new batch is missing from the first so many listings"),
+    # the other calls
+    "upload_500": ("times", "a chunk is thrown away and answered with 500"),
+    "upload_cut": ("times", "a chunk is thrown away, connection cut"),
+    "download_cut": ("times", "half of the announced bytes, then the connection is cut"),
+    "download_byte": ("times", "one letter of a text is another one"),
+    "download_404": ("times", "404"),
+    "download_403": ("times", "403"),
+    "get_503": ("times", "batches.get answers 503"),
+    "generate_503": ("times", "not answered, 503"),
+    "generate_429": ("times", "not answered, quota exceeded"),
+    "generate_cut_after": ("times", "answered and billed, connection cut"),
+    "all_503": ("times", "any call answers 503"),
+}
+EVER = -1  # a count that does not run out
+
+
+class Faults:
+    """The faults that are on. `settings` are words of a command line: NAME or NAME=VALUE."""
+
+    def __init__(self, settings: Iterable[str] = ()) -> None:
+        self.lock = threading.Lock()
+        self.on: dict[str, Any] = {}
+        for setting in settings:
+            name, equals, value = setting.partition("=")
+            self.set(name, value if equals else True)
+
+    def set(self, name: str, value: Any) -> None:
+        """Switches one fault on, or off with None or False.
+
+        Raises ValueError for an unknown name or a wrong value.
+        """
+        if name not in FAULTS:
+            raise ValueError(f"{name}: no such fault")
+        with self.lock:
+            if value is None or value is False:
+                self.on.pop(name, None)
+            else:
+                self.on[name] = _parsed(name, value)
+
+    def shown(self) -> dict[str, Any]:
+        """Name -> value of every fault that is on; a count shows what is left of it."""
+        with self.lock:
+            return {name: _shown(value) for name, value in self.on.items()}
+
+    def take(self, name: str) -> bool:
+        """Whether this fault happens now; a count goes down by one."""
+        with self.lock:
+            left = self.on.get(name, 0)
+            if left > 0:
+                self.on[name] = left - 1
+            if self.on.get(name) == 0:
+                del self.on[name]
+            return bool(left)
+
+    def get(self, name: str) -> Any:
+        """The value of a switch, number, text or count, None when off."""
+        return self.on.get(name)
+
+    def hits(self, name: str, row: int | None) -> bool:
+        """Whether a fault with rows concerns this row.
+
+        A call in real time has no row and is hit by "all" alone.
+        """
+        rows = self.on.get(name)
+        return rows is not None and (rows == "all" or row in rows)
+
+    def code(self, name: str, row: int) -> int | None:
+        """The gRPC code that a fault with codes gives to this row."""
+        codes: dict[int, int] = self.on.get(name, {})
+        return codes.get(row)
+
+
+def _parsed(name: str, value: Any) -> Any:
+    kind = FAULTS[name][0]
+    try:
+        if kind == "switch":
+            return True
+        if kind == "text":
+            return str(value)
+        if kind == "times":
+            return EVER if value is True else _positive(value)
+        if kind == "number":
+            return float(value) if name == "hold_seconds" else _positive(value)
+        if kind == "codes":
+            pairs = (pair.split(":") for pair in str(value).split(","))
+            return {int(row): int(code) for row, code in pairs}
+        if value is True or value == "all":
+            return "all"
+        return {int(row) for row in str(value).split(",")}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: {value!r} is no value of kind {kind}") from error
+
+
+def _positive(value: Any) -> int:
+    number = int(value)
+    if number < 0:
+        raise ValueError(value)
+    return number
+
+
+def _shown(value: Any) -> Any:
+    if value == EVER:
+        return True
+    if isinstance(value, dict):
+        return ",".join(f"{row}:{code}" for row, code in sorted(value.items()))
+    if isinstance(value, set):
+        return ",".join(map(str, sorted(value)))
+    return value

@@ -1,0 +1,218 @@
+"""Ended batches to pages: responses.jsonl, then results/…/page-NN.json and jobs.db.
+
+    python scripts/fetch.py batches/abc
+
+Without an ID every open batch is asked for, and folders without a batch are gone on with: the cron
+job. Prints nothing where nothing ended. What was fetched before changes nothing.
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+import orjson
+from sqlite_utils import Database
+
+from flowsheets import (
+    gemini,
+    jobs,
+    lock,
+    manifest,
+    recovery,
+    response,
+    settings,
+    settlement,
+    submission,
+)
+from flowsheets.errors import Problem, warn
+from flowsheets.manifest import Batch
+from flowsheets.operation import UNDER_WAY, Operation
+from flowsheets.response import Unread
+from flowsheets.settings import Settings
+
+# The API's target; a batch that takes longer may be stalled, and expires at 48.
+LATE = timedelta(hours=24)
+WARN_EVERY = timedelta(days=1)
+# SUCCEEDED has been seen before the result file's name was there (ellmer).
+FILE_MAY_LAG = timedelta(hours=1)
+
+
+@click.command()
+@click.argument("wanted", metavar="[ID]", default="")
+def main(wanted: str) -> None:
+    """Collect one batch, or all that have ended."""
+    config = settings.load()
+    db = jobs.connect(config.data_root)
+    one = manifest.find(config.data_root, wanted) if wanted.strip() else None
+    try:
+        with lock.held(config.data_root, "jobs"):
+            recovery.lost_claims(db, config.data_root)
+            recovery.dead_run(db, config)
+            folders = [one.folder] if one else list(manifest.open_folders(config.data_root))
+            tries = (_fetch_or_problem(folder, db, config, one is not None) for folder in folders)
+            problems = [problem for problem in tries if problem]
+    except lock.Held as held:
+        click.echo(f"nothing fetched: {held.holder} is at work on the batches")
+        return
+    for problem in problems[:-1]:
+        problem.show()
+    if problems:
+        raise problems[-1]
+
+
+def _fetch_or_problem(folder: Path, db: Database, config: Settings, asked: bool) -> Problem | None:
+    """One batch's trouble is its own: the others are fetched before it is told."""
+    try:
+        batch = manifest.load(folder)
+        if batch.open:
+            _fetch(batch, db, config, asked)
+        elif asked:
+            click.echo(f"{batch.batch_id or folder}: nothing is left to fetch", err=True)
+    except submission.Later as later:
+        if asked:
+            return later  # unasked, the next run goes on by itself
+    except Problem as problem:
+        return problem
+    return None
+
+
+def _fetch(batch: Batch, db: Database, config: Settings, asked: bool) -> None:
+    if not batch.last("bound"):
+        submission.finish(batch, db, config)
+        click.echo(f"submitted {batch.batch_id} {len(batch.lines)} pages")
+    operation = _ask(batch, asked)
+    if operation is None:
+        return
+    if not operation.ended:
+        _say_if_strange_or_late(batch, operation, asked)
+        return
+    responses = batch.folder / "responses.jsonl"
+    if operation.state == "SUCCEEDED" and not responses.exists():
+        _wait_for_the_file(batch, operation, asked)
+        return
+    tally = _settle(batch, operation, db, config)
+    _clean_up(batch)
+    batch.note("settled", **vars(tally))
+    if tally.pages or asked:
+        click.echo(f"fetched {batch.batch_id} {len(batch.lines)} pages: {tally}")
+
+
+def _ask(batch: Batch, asked: bool) -> Operation | None:
+    """The API's word, kept as batch.json, with the result file on disk if there is one."""
+    assert batch.batch_id
+    responses = batch.folder / "responses.jsonl"
+    kept = _kept(batch)
+    if responses.exists() and kept and kept.ended:
+        return kept
+    try:
+        reply = gemini.fetch_batch_results(batch.batch_id, responses)
+    except gemini.ResultsGone as gone:
+        submission.keep_reply(batch, gone.operation)
+        first = batch.last("file_gone") or batch.note("file_gone", reason=gone.what)
+        _warn_daily(
+            batch,
+            f"{batch.batch_id}: its result file cannot be had since {first['at'][:16]}"
+            f" ({gone.what}). Its pages stay submitted; the way out is"
+            f" make batch-rescue ID={batch.batch_id}",
+            asked,
+        )
+        return None
+    except gemini.ApiProblem as problem:
+        if problem.code != 404:
+            raise
+        raise Problem(
+            batch.batch_id,
+            "the API knows no such batch with this key",
+            f"Check GEMINI_API_KEY, or give it up: make batch-rescue ID={batch.batch_id}",
+        ) from problem
+    submission.keep_reply(batch, reply)
+    return Operation(reply)
+
+
+def _kept(batch: Batch) -> Operation | None:
+    try:
+        return Operation(orjson.loads((batch.folder / "batch.json").read_bytes()))
+    except (OSError, ValueError):
+        return None
+
+
+def _say_if_strange_or_late(batch: Batch, operation: Operation, asked: bool) -> None:
+    if asked:
+        click.echo(
+            f"{batch.batch_id} is {operation.state}, {operation.done} of {len(batch.lines)} done",
+            err=True,
+        )
+    if operation.state not in UNDER_WAY:
+        _warn_daily(
+            batch,
+            f"{batch.batch_id}: the API gives the state {operation.state}, which is unknown here;"
+            " nothing is changed, and it is asked again",
+            asked,
+        )
+    age = datetime.now(UTC) - (operation.created or datetime.now(UTC))
+    if age > LATE:
+        _warn_daily(
+            batch,
+            f"{batch.batch_id}: {operation.state} for {age.total_seconds() / 3600:.0f} h; the way"
+            f" out is make batch-rescue ID={batch.batch_id}, then make process",
+            asked,
+        )
+
+
+def _wait_for_the_file(batch: Batch, operation: Operation, asked: bool) -> None:
+    ended = operation.end
+    if ended and datetime.now(UTC) - ended > FILE_MAY_LAG:
+        raise Problem(
+            batch.batch_id,
+            f"SUCCEEDED at {ended:%Y-%m-%d %H:%M} UTC, and still names no result file",
+            f"Wait, or give it up: make batch-rescue ID={batch.batch_id}",
+        )
+    if asked:
+        click.echo(f"{batch.batch_id} has SUCCEEDED, its result file is on its way", err=True)
+
+
+def _settle(batch: Batch, operation: Operation, db: Database, config: Settings) -> settlement.Tally:
+    responses = batch.folder / "responses.jsonl"
+    seen = settlement.sight(batch, responses) if responses.exists() else settlement.Sighting()
+    if seen.faults:
+        more = f" and {len(seen.faults) - 1} more faults" if len(seen.faults) > 1 else ""
+        if not batch.last("quarantined"):
+            batch.note("quarantined", faults=seen.faults[:10])
+        raise Problem(
+            responses,
+            f"{seen.faults[0]}{more}. Nothing of it is used, its pages stay submitted",
+            f"Look at the file, then make batch-rescue ID={batch.batch_id}",
+        )
+    return settlement.settle_batch(
+        batch, db, config.data_root, seen, _of_a_missing_page(operation), config.model
+    )
+
+
+def _of_a_missing_page(operation: Operation) -> Unread:
+    """What it means for a page that the batch ended and no line speaks of it."""
+    if operation.state == "FAILED":
+        return Unread(f"the batch failed: {response.explain(operation.error)}")
+    if operation.state == "SUCCEEDED":
+        return settlement.NO_RESPONSE
+    return Unread(f"the batch was {operation.state} before this page ran", ran=False)
+
+
+def _clean_up(batch: Batch) -> None:
+    """Every page is settled: what was kept at the API for them is no longer needed."""
+    uploaded = batch.last("uploaded")
+    if uploaded:
+        gemini.delete_file(uploaded["file"])
+    if batch.cached_content:
+        gemini.delete_cache(batch.cached_content)
+
+
+def _warn_daily(batch: Batch, line: str, asked: bool) -> None:
+    """Once a day is enough for cron; a person who asks is told each time."""
+    last = batch.last("warned")
+    if asked or not last or datetime.now(UTC) - datetime.fromisoformat(last["at"]) > WARN_EVERY:
+        batch.note("warned", line=line)
+        warn(line)
+
+
+if __name__ == "__main__":
+    main()

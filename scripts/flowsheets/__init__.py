@@ -1,0 +1,15 @@
+"""What the steps share, one noun a module.
+
+page       the shape of a page: what the model fills, and the result on disk
+scan       a PDF's pages as upright images
+request    one page's request, the same in real time and in a batch
+response   one response: the page in it, or the reason why there is none
+jobs       jobs.db: the state machine, drawn
+manifest   a batch's folder: manifest, requests, journal
+gemini     the Gemini API; the only importer of the SDK
+usage      (none yet: counted where a response is settled)
+paths      every path, and how a file appears whole
+settings   the environment and .env, checked
+lock       one at a time
+errors     one clear line for a person
+"""

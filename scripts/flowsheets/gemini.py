@@ -1,0 +1,407 @@
+"""The Gemini Developer API; the only importer of its SDK, google-genai.
+
+Real time is `generate` and `create_cache`; a batch is `upload`, `submit_batch`, `find_batch`,
+`get_batch`, `cancel_batch` and `fetch_batch_results`. Neither knows of the other. Replies are plain
+dicts, as they came: the SDK's types drop `error` and `batchStats`, and refuse fields that are new.
+"""
+
+import base64
+import copy
+import hashlib
+import os
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import tenacity
+from google import genai
+from google.genai import errors, types
+
+from flowsheets import paths, settings
+from flowsheets.errors import Problem
+
+CALL_SECONDS = 120  # for the calls that only ask, or move one chunk of 8 MiB
+ANSWER_SECONDS = 900  # a page with much thinking has been seen to take minutes
+LISTED_AT_ONCE = 100  # batches a page of the listing
+CACHE_NAME = "flowsheet prompt"
+
+# A state that the SDK does not know makes it warn on stderr; whoever reads `state` says it once.
+warnings.filterwarnings("ignore", message=".* is not a valid ", category=UserWarning)
+
+
+class ApiProblem(Problem):
+    """The API refused a call or could not be reached.
+
+    `code` is the HTTP status, None without an answer. `unclear` says that the call may have been
+    carried out all the same (5xx, a time-out, a cut connection). `key_refused` says that it is the
+    API key, not the call.
+    """
+
+    def __init__(
+        self, what: str, fix: str, *, code: int | None, unclear: bool, key_refused: bool = False
+    ) -> None:
+        super().__init__("Gemini API", what, fix)
+        self.what = what
+        self.fix = fix
+        self.code = code
+        self.unclear = unclear
+        self.key_refused = key_refused
+
+
+class ResultsGone(ApiProblem):
+    """The batch ended, and its result file answers 403 or 404. `operation` is the API's word."""
+
+    operation: dict[str, Any]
+
+
+# --- real time ----------------------------------------------------------------------------------
+
+
+def generate(model: str, request: dict[str, Any]) -> bytes:
+    """One page now: the API's answer to `request`, verbatim.
+
+    Retried by the SDK where the API says that it did nothing: 429, 500, 503, no connection. A
+    time-out or a cut connection is not retried: the page may have been read, and billed.
+    Raises `ApiProblem`.
+    """
+    body = copy.deepcopy(request)  # the SDK merges into what it is given
+    config = types.GenerateContentConfig(
+        should_return_http_response=True,
+        http_options=types.HttpOptions(
+            extra_body=body,
+            timeout=ANSWER_SECONDS * 1000,
+            retry_options=types.HttpRetryOptions(http_status_codes=[429, 500, 503]),
+        ),
+    )
+    client = _client()
+    with _explained():
+        answer = client.models.generate_content(
+            model=model, contents=request["contents"], config=config
+        )
+    sent = answer.sdk_http_response
+    return (sent.body if sent and sent.body else "").encode()
+
+
+def create_cache(model: str, prompt: str, seconds: int) -> str:
+    """Keep the prompt at the API for `seconds`; returns `cachedContents/…`.
+
+    Raises `ApiProblem` with code 400 where the prompt is below the model's minimum.
+    """
+    client = _client()
+    with _explained():
+        kept = client.caches.create(
+            model=model,
+            config=types.CreateCachedContentConfig(
+                display_name=CACHE_NAME, system_instruction=prompt, ttl=f"{seconds}s"
+            ),
+        )
+    return kept.name or ""
+
+
+def delete_cache(name: str) -> None:
+    """Let go of a cache; one that is gone already is as good."""
+    client = _client()
+    with _gone_is_fine(), _explained():
+        client.caches.delete(name=name)
+
+
+# --- batch --------------------------------------------------------------------------------------
+
+
+def upload(requests: Path, display_name: str) -> str:
+    """Upload a requests file; returns `files/…` once it is ACTIVE and known to be whole.
+
+    Uploads cost nothing, so one that broke off is simply made again. Raises `ApiProblem`.
+    """
+    client = _client()
+    config = types.UploadFileConfig(mime_type="application/jsonl", display_name=display_name)
+    for attempt in _patiently():
+        with attempt, _explained():
+            file = client.files.upload(file=requests, config=config)
+    with _explained():
+        file = _processed(client, file.name or "")
+    if file.state != types.FileState.ACTIVE:
+        raise ApiProblem(
+            f"the upload {file.name} is {file.state}, not ACTIVE",
+            "Run the command again",
+            code=None,
+            unclear=False,
+        )
+    _check_whole(requests, file)
+    return file.name or ""
+
+
+def submit_batch(model: str, file: str, display_name: str) -> dict[str, Any]:
+    """Create a batch from an uploaded file: the one call that costs money. Returns the operation.
+
+    Creating is not idempotent (two equal calls are two paid batches) and takes no idempotency key,
+    so it is never retried here. Raises `ApiProblem`; where that is `unclear`, look for the batch
+    with `find_batch` before anything else.
+    """
+    client = _client()
+    return _reply(
+        lambda: client.batches.create(
+            model=model, src=file, config=types.CreateBatchJobConfig(display_name=display_name)
+        )
+    )
+
+
+def find_batch(display_name: str) -> dict[str, Any] | None:
+    """The operation of the oldest batch of that name, through all pages of the listing.
+
+    The listing takes no filter, and may lag: None proves nothing soon after a create.
+    """
+    client = _client(patient=True)
+    found, token = None, None
+    while True:
+        config = types.ListBatchJobsConfig(page_size=LISTED_AT_ONCE, page_token=token)
+        listing = _reply(lambda config=config: client.batches.list(config=config))  # type: ignore[misc]
+        for operation in listing.get("operations", []):
+            if operation.get("metadata", {}).get("displayName") == display_name:
+                found = operation  # newest first, so the last one seen is the oldest
+        token = listing.get("nextPageToken")
+        if not token:
+            return found
+
+
+def get_batch(batch_id: str) -> dict[str, Any]:
+    """The batch's operation, verbatim: {name, metadata{state, …}, done, response, error}."""
+    client = _client(patient=True)
+    return _reply(lambda: client.batches.get(name=batch_id))
+
+
+def cancel_batch(batch_id: str) -> None:
+    """Ask for the batch to stop; rows that ran by then keep their results, and their price."""
+    client = _client(patient=True)
+    with _explained():
+        client.batches.cancel(name=batch_id)
+
+
+def fetch_batch_results(batch_id: str, destination: Path) -> dict[str, Any]:
+    """Ask for the batch; once it ended with a result file, stream that file to `destination`.
+
+    Returns the operation. The file appears whole or not at all, verbatim, and is checked by size
+    and digest where the API gives them. Nothing is there while the batch is under way, nor when it
+    ended without results. Raises `ApiProblem`, and `ResultsGone` where the result file is gone.
+    """
+    operation = get_batch(batch_id)
+    file = responses_file(operation)
+    if file and not destination.exists():
+        try:
+            _download(file, destination)
+        except ApiProblem as problem:
+            if problem.code not in (403, 404) or problem.key_refused:
+                raise
+            gone = ResultsGone(problem.what, problem.fix, code=problem.code, unclear=False)
+            gone.operation = operation
+            raise gone from problem
+    return operation
+
+
+def responses_file(operation: dict[str, Any]) -> str | None:
+    """`files/batch-…` of an ended batch; it stands in two places, and may be late in either."""
+    for place in (operation.get("response"), operation.get("metadata", {}).get("output")):
+        if isinstance(place, dict) and place.get("responsesFile"):
+            return str(place["responsesFile"])
+    return None
+
+
+def delete_file(name: str) -> None:
+    """Remove an uploaded file; one that is gone already is as good."""
+    client = _client()
+    with _gone_is_fine(), _explained():
+        client.files.delete(name=name)
+
+
+def _download(name: str, destination: Path) -> None:
+    client = _client()
+    part = destination.with_name(destination.name + ".part")
+    # Neither the SDK nor the API repairs a cut download; it costs nothing to begin again.
+    for attempt in _patiently():
+        with attempt, _explained():
+            client.files.download(file=name, destination=part)
+            _check_whole(part, _metadata(client, name))
+    try:
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, destination)
+        paths.sync_folder(destination.parent)
+    except OSError as error:
+        raise paths.cannot_write(destination, error) from error
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_result(lambda file: file.state == types.FileState.PROCESSING),
+    wait=tenacity.wait_exponential(multiplier=0.5, max=10),
+    stop=tenacity.stop_after_delay(300),
+    retry_error_callback=lambda attempts: attempts.outcome.result() if attempts.outcome else None,
+)
+def _processed(client: genai.Client, name: str) -> types.File:
+    """The file once it is no longer PROCESSING: a batch of one that is not ACTIVE is refused."""
+    return client.files.get(name=name)
+
+
+def _metadata(client: genai.Client, name: str) -> types.File | None:
+    """What the API says of a file; of result files it may say nothing."""
+    try:
+        return client.files.get(name=name)
+    except errors.ClientError:
+        return None
+
+
+def _check_whole(path: Path, file: types.File | None) -> None:
+    """Compare size and digest, as far as the API gives them. Raises `ApiProblem`, worth a retry.
+
+    `sha256Hash` is documented as base64; what it holds is the digest in hex, seen also raw.
+    """
+    if file is None:
+        return
+    with path.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256")
+    right = {base64.b64encode(d).decode() for d in (digest.hexdigest().encode(), digest.digest())}
+    size = path.stat().st_size
+    if (file.size_bytes not in (None, size)) or (file.sha256_hash not in (None, *right)):
+        raise ApiProblem(
+            f"{file.name} and {path} differ in size or digest",
+            "Run the command again",
+            code=None,
+            unclear=True,
+        )
+
+
+# --- the client ---------------------------------------------------------------------------------
+
+_last = threading.local()  # .reply: the last JSON reply in this thread
+
+
+class _PaidOnce(httpx2.Client):
+    """The SDK retries every time-out, also one that came while a paid answer was under way.
+
+    As a read error it is not retried: `Read errors … are never retried`, in google-genai 3.4.0.
+    """
+
+    def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        try:
+            return super().send(request, **options)
+        except httpx2.ReadTimeout as error:
+            raise httpx2.ReadError(f"no answer in time ({error})", request=request) from error
+
+
+def _client(patient: bool = False) -> genai.Client:
+    """The client; a `patient` one repeats calls that only ask. Raises `Problem` without a key."""
+    key = settings.api_key()
+    return _client_of(key, os.environ.get("GOOGLE_GEMINI_BASE_URL", "").strip(), patient)
+
+
+@cache
+def _client_of(key: str, base_url: str, patient: bool) -> genai.Client:
+    options = types.HttpOptions(
+        api_version="v1beta",
+        timeout=CALL_SECONDS * 1000,
+        retry_options=types.HttpRetryOptions(attempts=3) if patient else None,
+        httpx_client=_PaidOnce(event_hooks={"response": [_keep_reply]}, follow_redirects=True),
+    )
+    if base_url:
+        options.base_url = base_url
+    return genai.Client(api_key=key, vertexai=False, http_options=options)
+
+
+def _keep_reply(response: httpx2.Response) -> None:
+    # Exactly this type: `application/jsonl` is a download, which must not be read into memory.
+    if response.headers.get("content-type", "").split(";")[0].strip() == "application/json":
+        response.read()
+        try:
+            _last.reply = response.json()
+        except ValueError:
+            _last.reply = None
+
+
+def _reply(call: Callable[[], object]) -> dict[str, Any]:
+    """The API's whole JSON reply to `call`, also where the SDK's types cannot hold it."""
+    _last.reply = None
+    with _explained():
+        try:
+            call()
+        except (errors.APIError, httpx2.HTTPError, httpx2.InvalidURL, OSError):
+            raise
+        except Exception:  # a type of the SDK refused the reply; the reply itself is what counts
+            if _last.reply is None:
+                raise
+    if not isinstance(_last.reply, dict):
+        raise ApiProblem(
+            "an answer that is no JSON object", "Run the command again", code=None, unclear=True
+        )
+    return _last.reply
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn the SDK's errors and the network's into `ApiProblem`."""
+    try:
+        yield
+    except errors.APIError as error:
+        raise _refusal(error) from error
+    except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.UnsupportedProtocol) as error:
+        raise ApiProblem(
+            f"cannot be reached ({error})",
+            "Check the network and GOOGLE_GEMINI_BASE_URL, then run the command again",
+            code=None,
+            unclear=False,
+        ) from error
+    except httpx2.InvalidURL as error:
+        raise Problem("GOOGLE_GEMINI_BASE_URL", str(error), "Correct it, or unset it") from error
+    except httpx2.HTTPError as error:
+        raise ApiProblem(
+            f"the connection broke ({type(error).__name__}: {error})",
+            "Run the command again",
+            code=None,
+            unclear=True,
+        ) from error
+
+
+def _refusal(error: errors.APIError) -> ApiProblem:
+    code = int(error.code or 0)
+    message = " ".join((error.message or "no message").split())[:300]
+    # Google answers a wrong key with 400; only the words tell it from a bad request.
+    key_refused = code == 401 or "API_KEY_INVALID" in str(error.details) or "API key" in message
+    key_refused = key_refused or (code == 403 and "unregistered callers" in message)
+    if key_refused:
+        fix = "Check GEMINI_API_KEY"
+    elif code == 429:
+        fix = "Wait, or ask for more quota, then run the command again"
+    elif code >= 500:
+        fix = "Run the command again later"
+    else:
+        fix = "Check GEMINI_MODEL and the request"
+    return ApiProblem(
+        f"answered {code} {error.status or ''}: {message}",
+        fix,
+        code=code,
+        unclear=code == 408 or code >= 500,
+        key_refused=key_refused,
+    )
+
+
+@contextmanager
+def _gone_is_fine() -> Iterator[None]:
+    """Deleting what is not there, or no longer ours, is done."""
+    try:
+        yield
+    except ApiProblem as problem:
+        if problem.code not in (403, 404):
+            raise
+
+
+def _patiently() -> tenacity.Retrying:
+    """Three tries of something that costs nothing, a second and two apart, if it broke midway."""
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception(lambda e: isinstance(e, ApiProblem) and e.unclear),
+        wait=tenacity.wait_exponential(multiplier=1, max=8),
+        stop=tenacity.stop_after_attempt(3),
+        reraise=True,
+    )

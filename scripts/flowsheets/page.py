@@ -1,0 +1,117 @@
+"""The shape of a page: `PageReading`, which the model fills, and `PageResult`, the file on disk.
+
+Descriptions here are part of the response schema that the model sees; the prompt says the same at
+length (prompt.md).
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, Field, model_validator
+
+POSITIONS = ("top_left", "top_right", "bottom_left", "bottom_right")
+
+Position = Literal["top_left", "top_right", "bottom_left", "bottom_right"]
+Confidence = Literal["high", "medium", "low"]
+Notes = Literal["continuation", "double_height", "crossed_out", "illegible", "other"]
+
+
+class Entry(BaseModel):
+    """One written row of a block."""
+
+    row_index: int = Field(ge=0, description="Printed row in the block, from 0 at the top.")
+    raw_text: str = Field(description="The row verbatim, without its type letter.")
+    type_raw: str | None = Field(None, description="What stands in the type circle.")
+    confidence: Confidence
+    notes: Notes | None = None
+    oddities: list[str] = []
+
+
+class Quadrant(BaseModel):
+    """One hour-block."""
+
+    position: Position
+    hour_raw: str | None = None
+    jock_raw: str | None = None
+    entries: list[Entry] = []
+    oddities: list[str] = []
+
+
+class PageReading(BaseModel):
+    """What the model fills: the page without our own three fields. Four blocks, in order."""
+
+    page_date_raw: str | None = None
+    quadrants: list[Quadrant] = Field(min_length=4, max_length=4)
+    comments_raw: str | None = None
+    oddities: list[str] = []
+
+    @model_validator(mode="after")
+    def _one_block_each(self) -> Self:
+        # Blocks are named, so another order is put right; one named twice is no page.
+        if sorted(q.position for q in self.quadrants) != sorted(POSITIONS):
+            raise ValueError("the four blocks are not " + ", ".join(POSITIONS))
+        self.quadrants.sort(key=lambda quadrant: POSITIONS.index(quadrant.position))
+        return self
+
+
+class PageResult(PageReading):
+    """`results/…/page-NN.json`. `verified_by` is absent in files older than the field."""
+
+    model_version: str
+    extracted_at: AwareDatetime
+    verified_by: dict[str, Any] | None = None
+
+    def to_json(self) -> bytes:
+        """The file's bytes: UTF-8, indented by 2, no newline at the end, as existing files are."""
+        absent = set() if "verified_by" in self.model_fields_set else {"verified_by"}
+        return self.model_dump_json(indent=2, exclude=absent).encode()
+
+
+def result(reading: PageReading, model_version: str) -> PageResult:
+    """The result of a page that was read just now."""
+    return PageResult(
+        **dict(reading),
+        model_version=model_version,
+        extracted_at=datetime.now(UTC),
+        verified_by=None,
+    )
+
+
+def response_schema() -> dict[str, Any]:
+    """`PageReading` as the REST API's `responseSchema`: an OpenAPI subset, types in capitals.
+
+    Gemini takes no `$ref` and spells "or null" as `nullable`; every field is required, so that
+    a missing text is a null that was meant. Source: the `Schema` reference of the API; a test
+    compares it with what google-genai itself makes of the class.
+    """
+    schema = PageReading.model_json_schema(mode="serialization")
+    return _openapi(schema, schema.get("$defs", {}))
+
+
+def _openapi(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in node:
+        return _openapi(definitions[node["$ref"].rsplit("/", 1)[-1]], definitions)
+    out: dict[str, Any] = {}
+    if "anyOf" in node:
+        some, _null = node["anyOf"]
+        out |= _openapi(some, definitions) | {"nullable": True}
+    if "type" in node:
+        out["type"] = node["type"].upper()
+    if "description" in node:
+        out["description"] = node["description"]
+    out |= {new: node[old] for old, new in _KEPT.items() if old in node}
+    if "items" in node:
+        out["items"] = _openapi(node["items"], definitions)
+    if "properties" in node:
+        out["properties"] = {k: _openapi(v, definitions) for k, v in node["properties"].items()}
+        out["propertyOrdering"] = out["required"] = list(node["properties"])
+    return out
+
+
+# JSON Schema's names for what the API takes over as it stands -> the API's names.
+_KEPT = {
+    "enum": "enum",
+    "minimum": "minimum",
+    "minItems": "minItems",
+    "maxItems": "maxItems",
+}

@@ -1,0 +1,106 @@
+"""Every path of the project, made here alone, and the one way in which a file appears: whole."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from flowsheets.errors import Problem
+
+
+class PageId(NamedTuple):
+    """A page everywhere: `pdf_path` relative to SCANS_ROOT with `/`, `page_number` from 1."""
+
+    pdf_path: str
+    page_number: int
+
+    def __str__(self) -> str:
+        return f"{self.pdf_path} page {self.page_number}"
+
+
+def jobs_db(data_root: Path) -> Path:
+    """The database of jobs."""
+    return data_root / "jobs.db"
+
+
+def batches(data_root: Path) -> Path:
+    """The folder of the batches' folders."""
+    return data_root / "batches"
+
+
+def png(data_root: Path, page: PageId) -> Path:
+    """The page's upright image."""
+    return data_root / "pages" / _stem(page) / f"{_leaf(page)}.png"
+
+
+def result(data_root: Path, page: PageId) -> Path:
+    """The page's result, a `PageResult`."""
+    return data_root / "results" / _stem(page) / f"{_leaf(page)}.json"
+
+
+def real_time_response(data_root: Path, page: PageId, at: str) -> Path:
+    """A real-time answer, verbatim; `at` is an ISO time, so that names sort by time."""
+    return data_root / "responses" / _stem(page) / f"{_leaf(page)}.{at.replace(':', '')}.json"
+
+
+def real_time_responses(data_root: Path, page: PageId) -> list[Path]:
+    """All real-time answers that are kept for the page, oldest first."""
+    folder = data_root / "responses" / _stem(page)
+    return sorted(folder.glob(f"{_leaf(page)}.*.json")) if folder.is_dir() else []
+
+
+def _stem(page: PageId) -> str:
+    path = page.pdf_path
+    return path[:-4] if path.lower().endswith(".pdf") else path
+
+
+def _leaf(page: PageId) -> str:
+    return f"page-{page.page_number:02d}"
+
+
+@contextmanager
+def appearing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that appears under its name when the block ends, whole, or not at all.
+
+    It is on the disk by then (fsync before the rename, the folder after it), so that what is
+    noted elsewhere afterwards, in `jobs.db` say, is true after a power cut as well.
+    Raises `Problem` where the disk is full or the folder cannot be written.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):  # a full disk is to be no fuller
+            part.unlink(missing_ok=True)
+        raise cannot_write(path, error) from error
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """`content` under `path`, whole or not at all."""
+    with appearing(path) as file:
+        file.write(content)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the folder's names durable, as fsync does for a file's bytes."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def cannot_write(path: Path, error: OSError) -> Problem:
+    """The one line for a full disk or a folder that cannot be written."""
+    return Problem(
+        path,
+        f"cannot be written ({error.strerror or error})",
+        "Make room, or the folder writable, and run the command again; nothing is lost",
+    )

@@ -1,0 +1,82 @@
+"""What a killed command left behind, put right by the next one: no page stays in limbo."""
+
+import shutil
+from pathlib import Path
+
+import orjson
+from sqlite_utils import Database
+
+from flowsheets import jobs, lock, manifest, paths, response, settlement
+from flowsheets.errors import Problem
+from flowsheets.paths import PageId
+from flowsheets.settings import Settings
+
+
+def lost_claims(db: Database, data_root: Path) -> int:
+    """Pages claimed for a batch whose folder never appeared go back to the queue; how many.
+
+    Nothing of them was sent: a folder is there before anything is. Only for the holder of the
+    `jobs` lock, since a folder that is being built looks just so. With a damaged manifest about,
+    whose pages are unknown, nothing is moved.
+    """
+    unbound = jobs.unbound(db)
+    if not unbound:
+        return 0
+    known: set[PageId] = set()
+    for folder in manifest.open_folders(data_root):
+        try:
+            known.update(manifest.load(folder).pages)
+        except Problem:
+            return 0
+    lost = [page for page in unbound if page not in known]
+    for part in paths.batches(data_root).glob(".*.part"):
+        shutil.rmtree(part, ignore_errors=True)
+    return len(jobs.flip(db, lost, "submitted", "rendered"))
+
+
+def dead_run(db: Database, settings: Settings) -> int:
+    """Pages that a killed real-time run left in `processing`: settled, or back in the queue.
+
+    An answer that was saved before the kill was paid for, so it is used. Returns how many pages
+    moved; none while a real-time run is alive.
+    """
+    if not jobs.in_status(db, "processing"):
+        return 0
+    try:
+        with lock.held(settings.data_root, "process"):
+            return settle_dead_run(db, settings)
+    except lock.Held:
+        return 0
+
+
+def settle_dead_run(db: Database, settings: Settings) -> int:
+    """`dead_run`, for the holder of the `process` lock."""
+    moved = 0
+    for page in jobs.in_status(db, "processing"):
+        saved = _saved_since_claim(db, settings.data_root, page)
+        if saved is None:
+            moved += len(jobs.flip(db, [page], "processing", "rendered"))
+            continue
+        outcome = read_saved(page, saved, settings.model)
+        moved += settlement.settle(db, settings.data_root, [outcome], old="processing").pages
+    return moved
+
+
+def read_saved(page: PageId, saved: Path, model: str) -> settlement.Outcome:
+    """What came of a page, from its real-time answer on disk."""
+    try:
+        answer = orjson.loads(saved.read_bytes())
+    except ValueError:
+        return settlement.Outcome(page, response.Unread("the answer is no JSON"), model)
+    reading = response.read(answer)
+    return settlement.Outcome(page, reading, settlement.model_version(answer, model))
+
+
+def _saved_since_claim(db: Database, data_root: Path, page: PageId) -> Path | None:
+    found = jobs.row(db, page)
+    kept = paths.real_time_responses(data_root, page)
+    if not (found and kept):
+        return None
+    newest = kept[-1]
+    claimed = paths.real_time_response(data_root, page, found["updated_at"])
+    return newest if newest.name >= claimed.name else None

@@ -1,0 +1,115 @@
+"""One response of the API: the page in it, or the reason why there is none, for a person to read.
+
+The same code for both ways: real time hands in the body of generateContent, a batch hands in the
+line of its result file. Plain dicts throughout: the SDK's own types refuse fields that are new.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from flowsheets.page import PageReading
+
+# google.rpc.Code, as result lines carry it: often the bare number, without a message.
+GRPC_CODES = {
+    1: "CANCELLED",
+    2: "UNKNOWN",
+    3: "INVALID_ARGUMENT",
+    4: "DEADLINE_EXCEEDED",
+    5: "NOT_FOUND",
+    7: "PERMISSION_DENIED",
+    8: "RESOURCE_EXHAUSTED",
+    9: "FAILED_PRECONDITION",
+    10: "ABORTED",
+    13: "INTERNAL",
+    14: "UNAVAILABLE",
+    16: "UNAUTHENTICATED",
+}
+CANCELLED = 1
+PERMISSION_DENIED = 7
+
+
+@dataclass(frozen=True)
+class Unread:
+    """No page came of it. `reason` is for a person; `ran` is false where nothing was done."""
+
+    reason: str
+    ran: bool = True
+
+
+def read(response: dict[str, Any]) -> PageReading | Unread:
+    """The page in a GenerateContentResponse; of any other form, that it has one nobody knows."""
+    try:
+        return _read(response)
+    except (AttributeError, IndexError, KeyError, TypeError):
+        return Unread("the response has a form that the API does not document")
+
+
+def _read(response: dict[str, Any]) -> PageReading | Unread:
+    """`read`, for a response of the documented form.
+
+    Text may come in several parts, between thoughts and parts with a signature alone; whether an
+    answer is whole, finishReason says, so it is looked at before the text is.
+    """
+    feedback = response.get("promptFeedback") or {}
+    candidates = response.get("candidates") or []
+    if not candidates:
+        blocked = feedback.get("blockReason")
+        return Unread(f"the prompt was blocked: {blocked}" if blocked else "an empty answer")
+    candidate = candidates[0]
+    finish = candidate.get("finishReason") or "none given"
+    if finish == "MAX_TOKENS":
+        used = (response.get("usageMetadata") or {}).get("candidatesTokenCount")
+        after = f" after {used} tokens" if used else ""
+        return Unread(f"the answer was cut off{after} (MAX_TOKENS)")
+    if finish != "STOP":
+        message = candidate.get("finishMessage")
+        return Unread(f"the model stopped: {finish}" + (f", {message}" if message else ""))
+    parts = (candidate.get("content") or {}).get("parts") or []
+    text = "".join(part.get("text", "") for part in parts if not part.get("thought"))
+    if not text.strip():
+        return Unread("the answer holds no text")
+    return _reading(text)
+
+
+def read_line(line: dict[str, Any], cached: bool = False) -> PageReading | Unread:
+    """The page in one line of a batch's result file: {key, response} or {key, error or status}.
+
+    `cached`: the request named a cache; only then does code 7 mean that the cache was dead and
+    the row was not run, at no cost. Code 1 is a row that a cancel came before.
+    """
+    if "response" in line:
+        return read(line["response"] or {})
+    error = line.get("error") or line.get("status")
+    if not isinstance(error, dict):
+        return Unread("the result line holds neither a response nor an error")
+    code = error.get("code")
+    if code == CANCELLED:
+        return Unread("cancelled before this page ran", ran=False)
+    if code == PERMISSION_DENIED and cached:
+        return Unread("the prompt cache was gone when this page ran", ran=False)
+    return Unread(explain(error))
+
+
+def explain(error: dict[str, Any]) -> str:
+    """A google.rpc.Status as one line: code, its name, and the message if there is one."""
+    code = error.get("code")
+    name = error.get("status") or GRPC_CODES.get(code or 0, "")
+    message = error.get("message") or "no message"
+    return " ".join(f"the API answered {code or ''} {name}: {message}".split())
+
+
+def _reading(text: str) -> PageReading | Unread:
+    try:
+        answer = json.loads(text)
+    except ValueError as error:
+        return Unread(f"the answer is no JSON: {error}")
+    try:
+        return PageReading.model_validate(answer)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(step) for step in first["loc"]) or "page"
+        more = f", and {error.error_count() - 1} more" if error.error_count() > 1 else ""
+        return Unread(f"the answer does not fit the page's shape: {where}: {first['msg']}{more}")

@@ -1,0 +1,83 @@
+"""The settings: environment first, then `.env` at the top of the project, then the default."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv import load_dotenv
+
+from flowsheets.errors import Problem
+
+TOP = Path(__file__).resolve().parents[2]  # where the Makefile and .env are
+MEDIA_RESOLUTIONS = ("low", "medium", "high", "ultra_high")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting but the key and the API's address, which `gemini` alone reads.
+
+    `submit_grace` is in seconds, the other numbers are counts.
+    """
+
+    model: str
+    media_resolution: str
+    scans_root: Path
+    data_root: Path
+    render_concurrency: int
+    process_concurrency: int
+    max_attempts: int
+    submit_grace: int
+    batch_pages: int
+
+
+def load() -> Settings:
+    """Read the settings. Raises `Problem` for a value that makes no sense."""
+    _load_dotenv()
+    resolution = _text("GEMINI_MEDIA_RESOLUTION", "high").lower()
+    if resolution not in MEDIA_RESOLUTIONS:
+        raise Problem(
+            "GEMINI_MEDIA_RESOLUTION",
+            f"{resolution!r} is unknown",
+            f"Give one of {', '.join(MEDIA_RESOLUTIONS)}",
+        )
+    return Settings(
+        model=_text("GEMINI_MODEL", "gemini-3.1-pro-preview").removeprefix("models/"),
+        media_resolution=resolution,
+        scans_root=Path(_text("SCANS_ROOT", "scans")),
+        data_root=Path(_text("DATA_ROOT", ".")),
+        render_concurrency=_number("RENDER_CONCURRENCY", 4, least=1),
+        process_concurrency=_number("PROCESS_CONCURRENCY", 4, least=1),
+        max_attempts=_number("MAX_ATTEMPTS", 3, least=1),
+        submit_grace=_number("SUBMIT_GRACE", 300, least=0),
+        batch_pages=_number("BATCH_PAGES", 1000, least=1),
+    )
+
+
+def api_key() -> str:
+    """The key of the Gemini Developer API. Raises `Problem` where there is none."""
+    _load_dotenv()
+    key = os.environ.get("GEMINI_API_KEY", "").strip()
+    if not key or not key.isascii():
+        raise Problem(
+            "GEMINI_API_KEY",
+            "holds letters that no key has" if key else "is not set",
+            "Put your key into .env, as .env.example shows",
+        )
+    return key
+
+
+def _load_dotenv() -> None:
+    load_dotenv(TOP / ".env", override=False)
+
+
+def _text(name: str, default: str) -> str:
+    return os.environ.get(name, "").strip() or default
+
+
+def _number(name: str, default: int, least: int) -> int:
+    text = _text(name, str(default))
+    if not (text.isascii() and text.isdigit() and int(text) >= least):
+        raise Problem(
+            name, f"{text!r} is no whole number of {least} or more", f"Give {name}={default}"
+        )
+    return int(text)

@@ -1,0 +1,187 @@
+"""From a built folder to a batch at the API: created once, or found again and adopted.
+
+Two equal create calls are two paid batches, so the journal says `create_sent` before the call and
+`created` after it. A folder whose last word is `create_sent` or `create_unclear` may have a batch:
+it is looked for by its name, and created again only when no listing has shown it for SUBMIT_GRACE
+seconds.
+"""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import orjson
+from sqlite_utils import Database
+
+from flowsheets import gemini, jobs, paths
+from flowsheets.errors import Problem
+from flowsheets.manifest import Batch
+from flowsheets.settings import Settings
+
+# An upload lives 48 h at the API; an older one is made again before it can expire on the way.
+UPLOAD_HOURS = 40
+# How often, and seconds apart, an unclear create is looked up before the command gives up for now.
+LOOKUPS = 3
+LOOKUP_SECONDS = 2.0
+
+
+class Later(Problem):
+    """Nothing is wrong that a person could mend: the next submit or fetch goes on by itself."""
+
+
+def finish(batch: Batch, db: Database, settings: Settings) -> None:
+    """Adopt or create the batch, then bind its pages to it.
+
+    Raises `Later` while the folder has to wait, `Problem` where a person must act.
+    """
+    if not batch.batch_id and not adopt(batch):
+        _wait_out_the_grace(batch, settings)
+        _create(batch, db, settings)
+    bind(batch, db)
+
+
+def adopt(batch: Batch) -> bool:
+    """Look for a batch of the folder's name, if one may have been made; true where it was found."""
+    if not _may_exist(batch):
+        return False
+    operation = gemini.find_batch(batch.name)
+    if operation is None:
+        return False
+    _created(batch, operation)
+    return True
+
+
+def bind(batch: Batch, db: Database) -> None:
+    """Write the API's id into manifest and rows. Repeatable, so a kill in between is no matter."""
+    if batch.last("bound") or not batch.batch_id:
+        return
+    batch.set_batch_id(batch.batch_id)
+    with jobs.transaction(db):
+        for line, page in zip(batch.lines, batch.pages, strict=True):
+            jobs.flip(
+                db,
+                [page],
+                "submitted",
+                "submitted",
+                batch_id=batch.batch_id,
+                within_batch_index=line["index"],
+            )
+    batch.note("bound")
+
+
+def give_back(batch: Batch, db: Database) -> int:
+    """Return the pages of a folder without a batch to the queue, no try counted; how many."""
+    return len(
+        jobs.flip(db, batch.pages, "submitted", "rendered", batch_id=None, within_batch_index=None)
+    )
+
+
+def grace_left(batch: Batch, settings: Settings) -> float:
+    """Seconds until an unclear create counts as never made; 0 where none is unclear."""
+    if not _may_exist(batch):
+        return 0
+    last = batch.last("create_sent", "create_unclear")
+    if last:
+        sent = datetime.fromisoformat(last["at"])
+    else:
+        sent = datetime.fromtimestamp((batch.folder / "manifest.jsonl").stat().st_mtime, UTC)
+    return max(0.0, settings.submit_grace - (datetime.now(UTC) - sent).total_seconds())
+
+
+def _may_exist(batch: Batch) -> bool:
+    if not batch.events:
+        return True  # without its journal a folder may have been sent, for all we know
+    last = batch.last("create_sent", "create_unclear", "create_failed", "created")
+    return last is not None and last["event"] in ("create_sent", "create_unclear")
+
+
+def _wait_out_the_grace(batch: Batch, settings: Settings) -> None:
+    left = grace_left(batch, settings)
+    if left > 0:
+        raise Later(
+            batch.folder,
+            "whether the API made this batch is unclear, and it lists none of that name yet",
+            f"Nothing is sent twice: make batch-submit creates it if none shows up in {left:.0f} s",
+        )
+
+
+def _create(batch: Batch, db: Database, settings: Settings) -> None:
+    operation = None
+    for again in (False, True):
+        file = _upload(batch)
+        batch.note("create_sent", file=file, model=settings.model)
+        try:
+            operation = gemini.submit_batch(settings.model, file, batch.name)
+            break
+        except gemini.ApiProblem as problem:
+            if problem.unclear:
+                batch.note("create_unclear", reason=problem.what)
+                if _found_soon(batch):
+                    return
+                _wait_out_the_grace(batch, settings)
+                raise Later(batch.folder, problem.what, "Run make batch-submit again") from problem
+            batch.note("create_failed", reason=problem.what)
+            if problem.code == 403 and not problem.key_refused and not again:
+                batch.note("upload_lost")  # expired, or another key's: free to make again
+                continue
+            _refuse_or_wait(batch, db, problem)
+    if operation:
+        _created(batch, operation)
+
+
+def _refuse_or_wait(batch: Batch, db: Database, problem: gemini.ApiProblem) -> None:
+    """After a clear no: raises what the person is told."""
+    if problem.code in (400, 404) and not problem.key_refused:
+        # For good: the same request would be refused again.
+        returned = give_back(batch, db)
+        batch.note("refused", reason=problem.what)
+        raise Problem(
+            batch.folder,
+            f"{problem.what} The {returned} pages are back in the queue",
+            "Correct the cause, then make batch-submit",
+        )
+    if problem.code == 429:
+        raise Later(
+            batch.folder,
+            problem.what,
+            "The upload is kept: make batch-submit goes on with it when the queue has room",
+        )
+    raise problem
+
+
+def _found_soon(batch: Batch) -> bool:
+    for attempt in range(LOOKUPS):
+        if attempt:
+            time.sleep(LOOKUP_SECONDS)
+        if adopt(batch):
+            return True
+    return False
+
+
+def _upload(batch: Batch) -> str:
+    """The uploaded requests file, `files/…`, from an earlier run if it is still there."""
+    last = batch.last("uploaded", "upload_lost")
+    if last and last["event"] == "uploaded":
+        age = datetime.now(UTC) - datetime.fromisoformat(last["at"])
+        if age < timedelta(hours=UPLOAD_HOURS):
+            return str(last["file"])
+    requests = batch.folder / "requests.jsonl"
+    if not requests.is_file():
+        raise Problem(
+            requests, "is missing", f"Give its pages back: make batch-rescue ID={batch.name}"
+        )
+    file = gemini.upload(requests, batch.name)
+    batch.note("uploaded", file=file, bytes=requests.stat().st_size)
+    return file
+
+
+def _created(batch: Batch, operation: dict[str, object]) -> None:
+    batch.note("created", batch_id=operation["name"])
+    keep_reply(batch, operation)
+
+
+def keep_reply(batch: Batch, operation: dict[str, object]) -> None:
+    """`batch.json`: the API's last word on the batch, verbatim."""
+    path = batch.folder / "batch.json"
+    content = orjson.dumps(operation, option=orjson.OPT_INDENT_2)
+    if not path.exists() or path.read_bytes() != content:
+        paths.write_whole(path, content)

@@ -1,0 +1,145 @@
+"""Real time, the default way: waiting pages to Gemini, one call a page, and to results/ at once.
+
+    python scripts/process.py --limit 50 --jobs 4
+
+Each answer is on disk, verbatim, before it is read. A page whose answer is no use is `failed`; what
+would stop every page (a wrong key, no network, no quota) stops the run, with no try counted.
+"""
+
+import base64
+import signal
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from pathlib import Path
+
+import click
+from sqlite_utils import Database
+from tqdm import tqdm
+
+from flowsheets import gemini, jobs, lock, paths, recovery, settings, settlement
+from flowsheets.errors import Count, Problem
+from flowsheets.paths import PageId
+from flowsheets.request import page_request, prompt
+from flowsheets.response import Unread
+from flowsheets.settings import Settings
+from flowsheets.settlement import Outcome, Tally
+
+LIMIT = 50
+CACHE_SECONDS = 3600  # a run that takes longer goes on without
+
+Answer = Path | Unread  # the saved answer of a page, or why there was no call
+
+
+@click.command()
+@click.option("--limit", type=Count("LIMIT", LIMIT), default=LIMIT)
+@click.option("--jobs", "workers", type=Count("JOBS"), default="")
+def main(limit: int, workers: int | None) -> None:
+    """Read waiting pages now."""
+    config = settings.load()
+    db = jobs.connect(config.data_root)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: in good order
+    try:
+        with lock.held(config.data_root, "process"):
+            tally = _process(db, config, limit, workers or config.process_concurrency)
+    except lock.Held as held:
+        click.echo(f"nothing processed: {held.holder} is at work on the pages")
+        return
+    click.echo(f"processed {tally.pages} pages: {tally}. Next: make status")
+
+
+def _process(db: Database, config: Settings, limit: int, workers: int) -> Tally:
+    recovery.settle_dead_run(db, config)
+    pages = jobs.claim(db, config.data_root, limit, config.max_attempts, "processing")
+    if not pages:
+        return Tally()
+    cached_content = None
+    try:
+        cached_content = _cache_prompt(config)
+        return _read_all(db, config, pages, workers, cached_content)
+    finally:
+        # Whatever stopped the run: what was not asked goes back to the queue.
+        jobs.flip(db, pages, "processing", "rendered")
+        _let_go(cached_content)
+
+
+def _read_all(
+    db: Database, config: Settings, pages: list[PageId], workers: int, cached_content: str | None
+) -> Tally:
+    """Ask for the pages side by side, settle each as it comes. Raises what stops the run."""
+    tally = Tally()
+    pool = ThreadPoolExecutor(workers)
+    open_calls = {pool.submit(_ask, page, config, cached_content): page for page in pages}
+    try:
+        bar = tqdm(total=len(pages), desc="process", unit=" pages", disable=None, leave=False)
+        for call in as_completed(list(open_calls)):
+            tally += _settle(db, config, open_calls.pop(call), call)
+            bar.update()
+        bar.close()
+    finally:
+        # After Ctrl-C, or a stop: calls under way are paid for, so their answers are waited for.
+        pool.shutdown(cancel_futures=True)
+        for call, page in open_calls.items():
+            if not call.cancelled() and call.exception() is None:
+                _settle(db, config, page, call)
+    return tally
+
+
+def _ask(page: PageId, config: Settings, cached_content: str | None) -> Answer:
+    """One page's call, in a thread of its own. The answer is on disk before anybody reads it."""
+    try:
+        image = paths.png(config.data_root, page).read_bytes()
+    except OSError:
+        return Unread("the page's image is missing; make render", ran=False)
+    encoded = base64.b64encode(image).decode("ascii")
+    body = page_request(encoded, config.media_resolution, cached_content)
+    try:
+        answer = gemini.generate(config.model, body)
+    except gemini.ApiProblem as problem:
+        if not cached_content or problem.code not in (403, 404) or problem.key_refused:
+            raise
+        # The cache outlived its hour: refused, so not paid for, and asked again without.
+        answer = gemini.generate(config.model, page_request(encoded, config.media_resolution))
+    saved = paths.real_time_response(config.data_root, page, jobs.now())
+    paths.write_whole(saved, answer)
+    return saved
+
+
+def _settle(db: Database, config: Settings, page: PageId, call: "Future[Answer]") -> Tally:
+    try:
+        answer = call.result()
+    except gemini.ApiProblem as problem:
+        if _stops_the_run(problem):
+            raise
+        answer = Unread(problem.what)
+    if isinstance(answer, Unread):
+        outcome = Outcome(page, answer, config.model)
+    else:
+        outcome = recovery.read_saved(page, answer, config.model)
+    return settlement.settle(db, config.data_root, [outcome], old="processing")
+
+
+def _stops_the_run(problem: gemini.ApiProblem) -> bool:
+    """What would go wrong for every page: no page is to lose a try to it."""
+    out_of_reach = problem.code is None and not problem.unclear
+    return problem.key_refused or out_of_reach or problem.code in (401, 403, 404, 429)
+
+
+def _cache_prompt(config: Settings) -> str | None:
+    """Keep the prompt at the API for this run, where the API lets us."""
+    try:
+        return gemini.create_cache(config.model, prompt(), CACHE_SECONDS)
+    except gemini.ApiProblem as problem:
+        if _stops_the_run(problem):
+            raise
+        click.echo(f"no prompt cache, going on without: {problem.what}", err=True)
+        return None
+
+
+def _let_go(cached_content: str | None) -> None:
+    if cached_content:
+        with suppress(Problem):  # it ends by itself within the hour
+            gemini.delete_cache(cached_content)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""One finished page back to the queue, with all its tries: the only way back from `completed`.
+
+    python scripts/retry.py --pdf "1990/January 1990/1990-01jan0106.pdf" --page 5
+
+The result that it had is kept beside the new one, under a name that ends in the time.
+"""
+
+import click
+from sqlite_utils import Database
+
+from flowsheets import jobs, lock, paths, settings
+from flowsheets.errors import Count, Problem
+from flowsheets.paths import PageId
+from flowsheets.settings import Settings
+
+FINISHED = ("completed", "failed", "low_confidence")
+LOCK_SECONDS = 60
+
+
+@click.command()
+@click.option("--pdf", default="")
+@click.option("--page", type=Count("PAGE"), default="")
+def main(pdf: str, page: int | None) -> None:
+    """Put one finished page back to `rendered`."""
+    if not pdf or not page:
+        raise Problem(
+            "PDF and PAGE" if not pdf else "PAGE",
+            "missing",
+            'Give both: make retry PDF="1990/January 1990/1990-01jan0106.pdf" PAGE=5',
+        )
+    config = settings.load()
+    db = jobs.connect(config.data_root)
+    one = PageId(pdf, page)
+    try:
+        with lock.held(config.data_root, "jobs", wait=LOCK_SECONDS):
+            _retry(db, config, one)
+    except lock.Held as held:
+        raise Problem(
+            "jobs.lock", f"held by {held.holder}", "Try again when that is done"
+        ) from held
+    click.echo(f"{one} is back in the queue. Next: make process, or make batch-submit")
+
+
+def _retry(db: Database, config: Settings, page: PageId) -> None:
+    row = jobs.row(db, page)
+    if row is None:
+        raise Problem(str(page), "is not in jobs.db", "PDF is relative to SCANS_ROOT; make status")
+    if row["status"] not in FINISHED:
+        raise Problem(
+            str(page), f"is {row['status']}, not finished", "Only a finished page is tried again"
+        )
+    result = paths.result(config.data_root, page)
+    if result.exists():
+        result.rename(result.with_name(f"{result.name}.{jobs.now()[:19].replace(':', '')}"))
+    has_image = paths.png(config.data_root, page).is_file()
+    jobs.flip(
+        db,
+        [page],
+        FINISHED,
+        "rendered" if has_image else "pending",
+        attempts=0,
+        last_error=None,
+        batch_id=None,
+        within_batch_index=None,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Fixtures: a station's folder, an emulator, and an environment without anybody's settings."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+
+from emulator_process import Emulator, running_emulator
+from flowsheets import jobs
+from station import KEY, Station
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key, model or folder of the person who runs the tests reaches a test."""
+    for name in (
+        "GEMINI_API_KEY",
+        "GOOGLE_API_KEY",
+        "GOOGLE_GEMINI_BASE_URL",
+        "GOOGLE_GENAI_USE_VERTEXAI",
+        "GEMINI_MODEL",
+        "GEMINI_MEDIA_RESOLUTION",
+        "SCANS_ROOT",
+        "DATA_ROOT",
+        "RENDER_CONCURRENCY",
+        "PROCESS_CONCURRENCY",
+        "MAX_ATTEMPTS",
+        "SUBMIT_GRACE",
+        "BATCH_PAGES",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("flowsheets.settings.TOP", Path("/nonexistent"))  # no .env
+
+
+@pytest.fixture
+def station(tmp_path: Path) -> Station:
+    """An empty station whose API cannot be reached."""
+    (tmp_path / "scans").mkdir()
+    return Station(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def _emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    with running_emulator(tmp_path_factory.mktemp("api"), "--key", KEY) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def emulator(_emulator: Emulator) -> Iterator[Emulator]:
+    """The emulator of the test's module, without any fault."""
+    yield _emulator
+    for name in _emulator.faults():
+        _emulator.faults(**{name: None})
+
+
+@pytest.fixture
+def online(station: Station, emulator: Emulator) -> Station:
+    """An empty station whose API is the emulator."""
+    station.base_url = emulator.url
+    return station
+
+
+@pytest.fixture
+def jobs_db(tmp_path: Path) -> Database:
+    """An empty jobs.db."""
+    return jobs.connect(tmp_path)

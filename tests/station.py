@@ -1,0 +1,150 @@
+"""A radio station in a test, and the real commands run on it as a person runs them."""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from drawing import bitmap, write_pdf
+from emulator_process import wait_for
+from flowsheets import jobs, paths, scan
+from flowsheets.paths import PageId
+
+TOP = Path(__file__).resolve().parents[1]
+KEY = "test-key"
+PDF = "1990/April 1990/1990-04apr0106.pdf"
+
+
+@dataclass
+class Station:
+    """Scans, a data folder, and the address of an emulator."""
+
+    folder: Path
+    base_url: str = "http://127.0.0.1:9"  # nobody listens there
+
+    @property
+    def scans(self) -> Path:
+        return self.folder / "scans"
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def scan(self, pages: int, pdf: str = PDF) -> list[Any]:
+        """Put a PDF of so many pages among the scans; returns its bitmaps, upright."""
+        upright = [bitmap(f"{Path(pdf).stem[-4:]}\n{number}") for number in range(1, pages + 1)]
+        write_pdf(self.scans / pdf, [image.rotate(180) for image in upright])
+        return upright
+
+    def environment(self, **settings: str) -> dict[str, str]:
+        """The environment of a command: nothing of this machine's own settings or key."""
+        kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR")}
+        return {
+            **kept,
+            "SCANS_ROOT": str(self.scans),
+            "DATA_ROOT": str(self.data),
+            "GEMINI_API_KEY": KEY,
+            "GOOGLE_GEMINI_BASE_URL": self.base_url,
+            "SUBMIT_GRACE": "0",
+            **settings,
+        }
+
+    def make(self, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """`make WORDS` in the project's folder."""
+        return subprocess.run(
+            ["make", "--no-print-directory", *words],
+            cwd=TOP,
+            env=self.environment(**settings),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def good(self, *words: str, **settings: str) -> str:
+        """`make`, which has to succeed; returns what it printed."""
+        done = self.make(*words, **settings)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def error(self, *words: str, **settings: str) -> str:
+        """`make`, which has to fail in one clear line; returns that line."""
+        done = self.make(*words, **settings)
+        assert done.returncode != 0, done.stdout
+        lines = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+        errors = [line for line in lines if not line.startswith("Warning: ")]
+        assert len(errors) == 1, done.stderr
+        assert errors[0].startswith("Error: ")
+        assert "Traceback" not in done.stdout + done.stderr
+        return errors[0]
+
+    def rendered(self, pages: int, pdf: str = PDF) -> "Station":
+        """The station with so many rendered pages of a PDF, as discover and render leave them."""
+        self.data.mkdir(exist_ok=True)
+        db = jobs.connect(self.data)
+        ids = [PageId(pdf, number) for number in range(1, pages + 1)]
+        jobs.register(db, ids)
+        for page, image in zip(ids, self.scan(pages, pdf), strict=True):
+            png = paths.png(self.data, page)
+            scan.write_png(image, png)
+            jobs.flip(db, [page], "pending", "rendered", image_path=str(png))
+        db.close()
+        return self
+
+    def submitted(self) -> str:
+        """Submit what waits; returns the batch's id."""
+        return self.good("batch-submit").split("submitted ")[-1].split()[0]
+
+    def fetched(self, batch_id: str, **settings: str) -> str:
+        """Fetch until the batch has ended; returns the line that says so."""
+
+        def ended() -> str:
+            done = self.make("batch-fetch", f"ID={batch_id}", **settings)
+            assert done.returncode == 0, done.stderr
+            return done.stdout if "fetched" in done.stdout else ""
+
+        return str(wait_for(ended, 60))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of jobs.db, in order of pages."""
+        table = Database(self.data / "jobs.db").table("jobs")
+        return list(table.rows_where(order_by="pdf_path, page_number"))
+
+    def statuses(self) -> list[str]:
+        return [row["status"] for row in self.rows()]
+
+    def result(self, page_number: int, pdf: str = PDF) -> dict[str, Any]:
+        path = self.data / "results" / pdf.removesuffix(".pdf") / f"page-{page_number:02d}.json"
+        content: dict[str, Any] = json.loads(path.read_text())
+        return content
+
+    def png(self, page_number: int, pdf: str = PDF) -> Path:
+        return self.data / "pages" / pdf.removesuffix(".pdf") / f"page-{page_number:02d}.png"
+
+    def folders(self) -> list[Path]:
+        return sorted((self.data / "batches").iterdir())
+
+    def journal(self, number: int = 0) -> list[str]:
+        """The events of a batch's folder."""
+        lines = (self.folders()[number] / "journal.jsonl").read_text().splitlines()
+        return [json.loads(line)["event"] for line in lines]
+
+    def tree(self) -> dict[str, bytes]:
+        """Every file under the data folder, but for locks, with its bytes."""
+        return {
+            str(path.relative_to(self.data)): path.read_bytes()
+            for path in sorted(self.data.rglob("*"))
+            if path.is_file() and ".lock" not in path.name
+        }
+
+
+def billed(ledger: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
+    """How often each image was paid for, by its digest, from the emulator's ledger."""
+    count: dict[str, int] = {}
+    for answer in ledger["answers"]:
+        count[answer["image_sha256"]] = count.get(answer["image_sha256"], 0) + 1
+    return count

@@ -1,0 +1,130 @@
+"""make batch-fetch: ended batches to pages."""
+
+import json
+
+from emulator_process import Emulator
+from station import Station
+
+
+def test_each_response_lands_on_the_page_of_its_key(online: Station) -> None:
+    online.rendered(4)
+    batch_id = online.submitted()
+    said = online.fetched(batch_id)
+    assert said.strip() == (
+        f"fetched {batch_id} 4 pages: 4 completed, 0 failed, 0 returned to the queue"
+    )
+    manifest = (online.folders()[0] / "manifest.jsonl").read_text().splitlines()
+    for number, line in enumerate(map(json.loads, manifest), 1):
+        result = online.result(number)
+        assert result["comments_raw"] == f"sha256 {line['image_sha256']}"
+        assert result["model_version"] == "emulator-quick"
+    row = online.rows()[0]
+    assert row["status"] == "completed"
+    assert row["model_version"] == "emulator-quick"
+    assert row["result_path"].endswith("page-01.json")
+
+
+def test_a_second_fetch_changes_nothing(online: Station) -> None:
+    online.rendered(2)
+    batch_id = online.submitted()
+    online.fetched(batch_id)
+    before, rows = online.tree(), online.rows()
+    assert online.good("batch-fetch", f"ID={batch_id}") == ""
+    assert online.good("batch-fetch") == ""
+    assert online.tree() == before
+    assert online.rows() == rows
+
+
+def test_nothing_is_printed_where_nothing_ended(online: Station, emulator: Emulator) -> None:
+    emulator.faults(batch_stays_pending=True)
+    online.rendered(1)
+    online.submitted()
+    done = online.make("batch-fetch")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_all_that_ended_are_fetched_without_an_id(online: Station) -> None:
+    online.rendered(3)
+    online.good("batch-submit", BATCH_PAGES="2")
+    for folder in online.folders():
+        online.fetched(folder.name)
+    assert online.statuses() == ["completed"] * 3
+    assert len(online.folders()) == 2
+
+
+def test_the_result_file_is_kept_verbatim(online: Station, emulator: Emulator) -> None:
+    online.rendered(2)
+    online.fetched(online.submitted())
+    (folder,) = online.folders()
+    lines = (folder / "responses.jsonl").read_bytes().split(b"\n")
+    assert [json.loads(line)["key"][-5:] for line in lines if line] == ["00000", "00001"]
+
+
+def test_the_input_file_is_removed_when_the_last_page_is_settled(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(1)
+    batch_id = online.submitted()
+    events = [
+        json.loads(e) for e in (online.folders()[0] / "journal.jsonl").read_text().split("\n") if e
+    ]
+    file = next(event["file"] for event in events if event["event"] == "uploaded")
+
+    def deleted() -> bool:
+        calls = emulator.ledger()["requests"]
+        return any(c["method"] == "DELETE" and c["path"].endswith(file) for c in calls)
+
+    assert not deleted()
+    online.fetched(batch_id)
+    assert deleted()
+
+
+def test_two_fetches_at_once_are_no_harm(online: Station) -> None:
+    from filelock import FileLock
+
+    online.rendered(1)
+    batch_id = online.submitted()
+    with FileLock(online.data / "jobs.lock"):
+        done = online.make("batch-fetch")
+        assert done.returncode == 0
+        assert done.stdout.startswith("nothing fetched: another process is at work")
+        assert len(done.stdout.splitlines()) == 1
+    online.fetched(batch_id)
+
+
+def test_a_damaged_manifest_is_one_clear_line_and_the_other_batches_go_on(
+    online: Station,
+) -> None:
+    online.rendered(2)
+    online.good("batch-submit", "LIMIT=1")
+    second = online.submitted()
+    first, _ = online.folders()
+    good = (first / "manifest.jsonl").read_text()
+    (first / "manifest.jsonl").write_text("{ no json\n")
+    while online.statuses()[1] != "completed":
+        said = online.error("batch-fetch")
+        assert said.startswith(f"Error: {first}/manifest.jsonl:1: no JSON. Restore the file")
+    assert second
+    assert online.statuses() == ["submitted", "completed"]
+    (first / "manifest.jsonl").write_text(good)
+    online.fetched(first.name)
+    assert online.statuses() == ["completed", "completed"]
+
+
+def test_a_page_whose_image_has_changed_is_noticed(online: Station) -> None:
+    online.rendered(2)
+    batch_id = online.submitted()
+    online.png(1).write_bytes(online.png(2).read_bytes())
+    assert "1 completed, 1 failed" in online.fetched(batch_id)
+    assert "image has changed" in online.rows()[0]["last_error"]
+
+
+def test_a_page_that_failed_inside_a_batch_is_failed_with_its_reason(
+    online: Station, emulator: Emulator
+) -> None:
+    emulator.faults(line_error="1:13")
+    online.rendered(2)
+    assert "1 completed, 1 failed" in online.fetched(online.submitted())
+    row = online.rows()[1]
+    assert (row["status"], row["attempts"]) == ("failed", 1)
+    assert row["last_error"] == "the API answered 13 INTERNAL: no message"

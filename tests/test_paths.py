@@ -1,0 +1,44 @@
+"""Paths, and files that appear whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from flowsheets import paths
+from flowsheets.errors import Problem
+from flowsheets.paths import PageId
+
+PAGE = PageId("1990/January 1990/1990-01jan0106.pdf", 5)
+
+
+def test_a_page_has_one_place_for_each_file() -> None:
+    root = Path("data")
+    assert str(paths.png(root, PAGE)) == ("data/pages/1990/January 1990/1990-01jan0106/page-05.png")
+    assert str(paths.result(root, PAGE)) == (
+        "data/results/1990/January 1990/1990-01jan0106/page-05.json"
+    )
+    assert paths.png(root, PageId("a.PDF", 123)).name == "page-123.png"
+
+
+def test_real_time_answers_sort_by_time_and_keep_to_their_page(tmp_path: Path) -> None:
+    late = paths.real_time_response(tmp_path, PAGE, "2026-11-24T10:00:00.000001+00:00")
+    early = paths.real_time_response(tmp_path, PAGE, "2026-11-24T09:59:59.999999+00:00")
+    other = paths.real_time_response(tmp_path, PageId(PAGE.pdf_path, 50), "2026-11-24T09:00:00")
+    for path in (late, early, other):
+        paths.write_whole(path, b"{}")
+    assert paths.real_time_responses(tmp_path, PAGE) == [early, late]
+
+
+def test_a_file_that_breaks_off_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "file"
+    paths.write_whole(path, b"old")
+    with pytest.raises(ZeroDivisionError), paths.appearing(path) as file:
+        file.write(b"ne")
+        raise ZeroDivisionError
+    assert path.read_bytes() == b"old"
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a file where a folder should be")
+    with pytest.raises(Problem, match="cannot be written"):
+        paths.write_whole(tmp_path / "a" / "file", b"")

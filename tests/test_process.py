@@ -1,0 +1,166 @@
+"""make process: real time, the default way."""
+
+import json
+import signal
+import subprocess
+
+from emulator_process import Emulator, wait_for
+from station import PDF, TOP, Station, billed
+
+
+def test_pages_are_read_now_and_each_text_lands_on_its_page(online: Station) -> None:
+    online.rendered(3)
+    done = online.make("process", "LIMIT=2", "JOBS=2")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("processed 2 pages: 2 completed, 0 failed")
+    assert online.statuses() == ["completed", "completed", "rendered"]
+    texts = {online.result(number)["comments_raw"] for number in (1, 2)}
+    assert len(texts) == 2
+
+
+def test_a_prompt_below_the_minimum_goes_on_without_a_cache_in_one_line(online: Station) -> None:
+    online.rendered(1)
+    done = online.make("process")
+    assert done.stderr.startswith("no prompt cache, going on without: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_answer_is_on_disk_verbatim(online: Station) -> None:
+    online.rendered(1)
+    online.good("process")
+    (kept,) = (online.data / "responses" / PDF.removesuffix(".pdf")).iterdir()
+    answer = json.loads(kept.read_bytes())
+    assert answer["modelVersion"] == "emulator-quick"
+    assert answer["usageMetadata"]["promptTokenCount"] > 1000
+
+
+def test_a_failed_page_is_tried_again_until_it_has_no_tries_left(
+    online: Station, emulator: Emulator
+) -> None:
+    emulator.faults(answer_not_json="all")
+    online.rendered(1)
+    for attempt in (1, 2):
+        assert "0 completed, 1 failed" in online.good("process", MAX_ATTEMPTS="2")
+        row = online.rows()[0]
+        assert (row["status"], row["attempts"]) == ("failed", attempt)
+        assert "no JSON" in row["last_error"]
+    assert "processed 0 pages" in online.good("process", MAX_ATTEMPTS="2")
+
+
+def test_tries_of_both_ways_are_counted_together(online: Station, emulator: Emulator) -> None:
+    emulator.faults(answer_not_json="all")
+    online.rendered(1)
+    online.good("process", MAX_ATTEMPTS="2")
+    online.fetched(online.submitted())
+    assert online.rows()[0]["attempts"] == 2
+    assert "no pages wait" in online.good("batch-submit", MAX_ATTEMPTS="2")
+
+
+def test_a_wrong_key_stops_the_run_and_costs_no_try(online: Station) -> None:
+    online.rendered(2)
+    assert "API key not valid" in online.error("process", GEMINI_API_KEY="wrong")
+    assert [(r["status"], r["attempts"]) for r in online.rows()] == [("rendered", 0)] * 2
+
+
+def test_an_api_out_of_reach_stops_the_run_and_costs_no_try(station: Station) -> None:
+    station.rendered(1)
+    assert "cannot be reached" in station.error("process")
+    assert [(r["status"], r["attempts"]) for r in station.rows()] == [("rendered", 0)]
+
+
+def test_the_sdk_repeats_what_the_api_did_not_do(online: Station, emulator: Emulator) -> None:
+    emulator.faults(generate_503=1)
+    online.rendered(1)
+    assert "1 completed" in online.good("process")
+
+
+def test_a_cut_connection_is_not_repeated_within_the_run(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(1)
+    before = billed(emulator.ledger())
+    emulator.faults(generate_cut_after=1)
+    assert "0 completed, 1 failed" in online.good("process")
+    assert sum(billed(emulator.ledger()).values()) == sum(before.values()) + 1
+    assert "connection broke" in online.rows()[0]["last_error"]
+
+
+def test_a_run_that_was_killed_leaves_no_page_in_processing(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(2)
+    from sqlite_utils import Database
+
+    db = Database(online.data / "jobs.db")
+    with db.atomic():
+        db.execute("UPDATE jobs SET status = 'processing'")
+    assert "2 completed" in online.good("process")
+
+
+def test_an_answer_saved_before_the_kill_is_used_and_not_paid_again(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(1)
+    online.good("process")
+    paid = sum(billed(emulator.ledger()).values())
+    from sqlite_utils import Database
+
+    db = Database(online.data / "jobs.db")
+    with db.atomic():  # as if the kill had come between the answer and the row
+        db.execute("UPDATE jobs SET status = 'processing', updated_at = '2026-01-01T00:00:00'")
+    assert online.make("batch-fetch").returncode == 0
+    assert online.statuses() == ["completed"]
+    assert sum(billed(emulator.ledger()).values()) == paid
+
+
+def test_an_interrupted_run_puts_its_pages_back(online: Station, emulator: Emulator) -> None:
+    online.rendered(4)
+    emulator.faults(generate_503=2)  # the first call is repeated after some seconds
+    run = subprocess.Popen(
+        [TOP / ".venv/bin/python", TOP / "scripts/process.py", "--jobs", "1"],
+        env=online.environment(),
+        stderr=subprocess.DEVNULL,
+    )
+
+    def asked() -> bool:
+        return any(c["status"] == 503 for c in emulator.ledger()["requests"])
+
+    wait_for(asked, 20)
+    run.send_signal(signal.SIGTERM)
+    run.wait(30)
+    assert "processing" not in online.statuses()
+    # The call under way is waited for, as it may be paid; where it was about to be repeated after
+    # a 503, the interrupt may also reach the SDK first.
+    assert online.statuses()[1:] == ["rendered"] * 3
+    assert online.statuses()[0] in ("completed", "rendered")
+
+
+def test_two_runs_at_once_do_not_take_the_same_page(online: Station) -> None:
+    from filelock import FileLock
+
+    online.rendered(1)
+    with FileLock(online.data / "process.lock"):
+        assert "nothing processed" in online.good("process")
+    assert online.statuses() == ["rendered"]
+
+
+def test_process_and_submit_at_once_share_the_pages_and_pay_once(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(12)
+    before = billed(emulator.ledger())
+    environment = online.environment()
+    runs = [
+        subprocess.Popen(["make", "-s", *words], cwd=TOP, env=environment, stdout=subprocess.PIPE)
+        for words in (["process", "JOBS=2"], ["batch-submit"], ["process", "JOBS=2"])
+    ]
+    for run in runs:
+        run.communicate(timeout=120)
+        assert run.returncode == 0
+    for folder in online.folders() if (online.data / "batches").exists() else []:
+        online.fetched(folder.name)
+    online.good("process")
+    assert online.statuses() == ["completed"] * 12
+    after = billed(emulator.ledger())
+    paid = {image: after[image] - before.get(image, 0) for image in after}
+    assert sorted(count for count in paid.values() if count) == [1] * 12

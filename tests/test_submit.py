@@ -1,0 +1,66 @@
+"""make batch-submit, second half: a folder to a batch at the API."""
+
+import json
+
+from emulator_process import Emulator
+from station import KEY, Station
+
+
+def test_submit_returns_at_once_with_the_id(online: Station, emulator: Emulator) -> None:
+    emulator.faults(batch_stays_pending=True)
+    online.rendered(3)
+    said = online.good("batch-submit", "LIMIT=2").splitlines()[-1]
+    batch_id = said.split()[1]
+    assert said.startswith(f"submitted {batch_id} 2 pages")
+    assert batch_id.startswith("batches/")
+
+
+def test_the_id_stands_in_every_manifest_line_and_in_every_row(online: Station) -> None:
+    online.rendered(3)
+    batch_id = online.submitted()
+    (folder,) = online.folders()
+    manifest = [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
+    assert [line["batch_id"] for line in manifest] == [batch_id] * 3
+    rows = online.rows()
+    assert [row["status"] for row in rows] == ["submitted"] * 3
+    assert [row["batch_id"] for row in rows] == [batch_id] * 3
+    assert [row["within_batch_index"] for row in rows] == [0, 1, 2]
+    assert json.loads((folder / "batch.json").read_text())["name"] == batch_id
+
+
+def test_the_folders_name_is_the_batchs_display_name(online: Station, emulator: Emulator) -> None:
+    online.rendered(1)
+    batch_id = online.submitted()
+    accepted = {batch["id"]: batch["displayName"] for batch in emulator.ledger()["batches"]}
+    assert accepted[batch_id] == online.folders()[0].name
+
+
+def test_intent_is_on_disk_before_the_outcome(online: Station) -> None:
+    online.rendered(1)
+    online.submitted()
+    assert online.journal() == ["built", "uploaded", "create_sent", "created", "bound"]
+
+
+def test_process_with_batch_is_the_same(online: Station) -> None:
+    online.rendered(2)
+    assert "submitted batches/" in online.good("process", "BATCH=1", "LIMIT=1")
+    assert online.statuses() == ["submitted", "rendered"]
+
+
+def test_a_wrong_key_is_one_clear_line_and_the_next_run_goes_on(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(1)
+    before = len(emulator.ledger()["batches"])
+    said = online.error("batch-submit", GEMINI_API_KEY="wrong-key-123")
+    assert "API key not valid" in said
+    assert "Check GEMINI_API_KEY" in said
+    assert "wrong-key-123" not in said
+    assert "submitted batches/" in online.good("batch-submit")
+    assert len(emulator.ledger()["batches"]) == before + 1
+
+
+def test_the_key_is_written_nowhere(online: Station) -> None:
+    online.rendered(1)
+    online.fetched(online.submitted())
+    assert [name for name, content in online.tree().items() if KEY.encode() in content] == []
