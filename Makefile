@@ -18,6 +18,11 @@ emulator  := .venv/emulator-installed
 # A value as one word of the shell, whatever it holds.
 quote = '$(subst ','\'',$(1))'
 
+# The handwriting of the samples; none of it is committed.
+fonts := caveat courier-prime covered-by-your-grace gloria-hallelujah homemade-apple \
+         kalam nothing-you-could-do patrick-hand permanent-marker reenie-beanie \
+         rock-salt schoolbell shadows-into-light
+
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
@@ -100,7 +105,12 @@ test: | $(installed) $(emulator) ## every test
 
 .PHONY: record
 record: | $(installed) $(emulator) ## record the SDK tests' cassettes anew, against the emulator, or Google with a key
-	@$(venv) -m tests.record
+	@PYTHONPATH=scripts:tests $(venv) tests/record.py
+
+.PHONY: samples
+samples: | $(installed) ## draw the sample scans anew (needs npm, for the fonts)
+	@npm install --silent --no-save --no-audit --no-fund --prefix .fonts $(fonts:%=@fontsource/%@5.3.0)
+	@PYTHONPATH=tests $(venv) -m samples.draw
 
 .PHONY: bench
 bench: | $(installed) ## cost a page of render, build and fetch      PAGES=

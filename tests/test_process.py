@@ -115,6 +115,7 @@ def test_an_answer_saved_before_the_kill_is_used_and_not_paid_again(
 
 def test_an_interrupted_run_puts_its_pages_back(online: Station, emulator: Emulator) -> None:
     online.rendered(4)
+    earlier = len([c for c in emulator.ledger()["requests"] if c["status"] == 503])
     emulator.faults(generate_503=2)  # the first call is repeated after some seconds
     run = subprocess.Popen(
         [TOP / ".venv/bin/python", TOP / "scripts/process.py", "--jobs", "1"],
@@ -123,16 +124,14 @@ def test_an_interrupted_run_puts_its_pages_back(online: Station, emulator: Emula
     )
 
     def asked() -> bool:
-        return any(c["status"] == 503 for c in emulator.ledger()["requests"])
+        return len([c for c in emulator.ledger()["requests"] if c["status"] == 503]) > earlier
 
     wait_for(asked, 20)
     run.send_signal(signal.SIGTERM)
     run.wait(30)
     assert "processing" not in online.statuses()
-    # The call under way is waited for, as it may be paid; where it was about to be repeated after
-    # a 503, the interrupt may also reach the SDK first.
-    assert online.statuses()[1:] == ["rendered"] * 3
-    assert online.statuses()[0] in ("completed", "rendered")
+    # the call under way may be paid for: it is waited for
+    assert online.statuses() == ["completed", "rendered", "rendered", "rendered"]
 
 
 def test_two_runs_at_once_do_not_take_the_same_page(online: Station) -> None:

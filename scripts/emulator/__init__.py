@@ -16,6 +16,6 @@ follows replies recorded from Google. Start it with `python -m emulator --port 8
     connections.py  cut, or held open                  ledger.py       every page that was billed
     clock.py        time that can be moved forward     durable.py      files that survive a kill
     errors.py       Google's error bodies              bodies.py       JSON in, JSON out
-    paging.py       pages of a listing
-    quick.py        a reader for tests                 reader.py       the reader that reads
+    paging.py       pages of a listing                 quick.py        a reader for tests
+    reader.py       the reader that reads              form.py         the printed form's grid
 """

@@ -37,7 +37,7 @@ CORE = (8, 10)  # px off a line's top and above its rule where strokes of the ne
 TEXT_INK, TYPE_INK, HOUR_INK, JOCK_INK, DATE_INK, COMMENT_INK = 500, 150, 220, 320, 400, 600
 
 BLANK_WEIGHT = 0.3  # the network says "no character here" too readily for handwriting
-HIGH, MEDIUM = 0.85, 0.65  # scores; a fifth, two fifths and two thirds of the characters are wrong
+HIGH, MEDIUM = 0.85, 0.65  # scores; a fifth, a third and half of the characters are wrong there
 ILLEGIBLE = 0.45  # below it the text is little more than a guess
 TYPE_SCORE = 0.4  # a circle's letter is one character: below it, better none than a wrong one
 LAST_LATIN = 0x17F  # the model knows 18,708 characters, most of them Chinese

@@ -6,8 +6,11 @@ request    one page's request, the same in real time and in a batch
 response   one response: the page in it, or the reason why there is none
 jobs       jobs.db: the state machine, drawn
 manifest   a batch's folder: manifest, requests, journal
+operation  the API's word on a batch
+submission from a built folder to a batch at the API, once
+settlement from responses to pages
+recovery   what a killed command left behind, put right
 gemini     the Gemini API; the only importer of the SDK
-usage      (none yet: counted where a response is settled)
 paths      every path, and how a file appears whole
 settings   the environment and .env, checked
 lock       one at a time

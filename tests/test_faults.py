@@ -1,0 +1,215 @@
+"""What goes wrong at the API: each page is paid for once, and comes to a true status."""
+
+import pytest
+
+from emulator_process import Emulator, wait_for
+from station import Station, billed
+
+
+def bought(emulator: Emulator, before: dict[str, int]) -> list[int]:
+    """How often each image was paid for since `before`."""
+    after = billed(emulator.ledger())
+    return [
+        after[image] - before.get(image, 0)
+        for image in after
+        if after[image] != before.get(image, 0)
+    ]
+
+
+def batches(emulator: Emulator) -> int:
+    return len(emulator.ledger()["batches"])
+
+
+@pytest.mark.parametrize("fault", ["create_503_after", "create_cut_after"])
+def test_a_create_that_was_carried_out_is_adopted_and_not_repeated(
+    online: Station, emulator: Emulator, fault: str
+) -> None:
+    online.rendered(2)
+    before, known = billed(emulator.ledger()), batches(emulator)
+    emulator.faults(**{fault: 1})
+    batch_id = online.submitted()
+    assert online.journal()[2:] == ["create_sent", "create_unclear", "created", "bound"]
+    online.fetched(batch_id)
+    assert batches(emulator) == known + 1
+    assert bought(emulator, before) == [1, 1]
+    assert online.statuses() == ["completed"] * 2
+
+
+def test_a_create_that_no_listing_shows_waits_for_the_grace_and_is_then_adopted(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(1)
+    known = batches(emulator)
+    emulator.faults(create_503_after=1, listing_lag=4)
+    assert "503" in online.error("batch-submit", SUBMIT_GRACE="0")
+    # Not yet listed, and within the grace: nothing is created, and cron hears nothing of it.
+    quiet = online.make("batch-fetch", SUBMIT_GRACE="300")
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+    online.fetched(online.folders()[0].name, SUBMIT_GRACE="300")
+    assert batches(emulator) == known + 1
+
+
+@pytest.mark.parametrize("fault", ["create_503_before", "create_cut_before"])
+def test_a_create_that_was_not_carried_out_is_made_once_after_the_grace(
+    online: Station, emulator: Emulator, fault: str
+) -> None:
+    online.rendered(1)
+    known = batches(emulator)
+    emulator.faults(**{fault: 1})
+    assert "unclear" in online.error("batch-submit", SUBMIT_GRACE="300")
+    assert online.statuses() == ["submitted"]
+    assert "processed 0 pages" in online.good("process")
+    online.fetched(online.folders()[0].name, SUBMIT_GRACE="0")
+    assert batches(emulator) == known + 1
+
+
+def test_a_full_queue_keeps_the_upload_and_the_next_submit_goes_on(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(1)
+    emulator.faults(create_429=1)
+    said = online.error("batch-submit")
+    assert "429" in said
+    assert "The upload is kept" in said
+    online.good("batch-submit")
+    assert online.journal().count("uploaded") == 1
+    assert len(online.folders()) == 1
+
+
+def test_a_request_that_is_refused_for_good_gives_its_pages_back(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(2)
+    emulator.faults(create_400=1)
+    said = online.error("batch-submit")
+    assert "400" in said
+    assert "2 pages are back in the queue" in said
+    assert [(r["status"], r["attempts"]) for r in online.rows()] == [("rendered", 0)] * 2
+    assert online.journal()[-1] == "refused"
+    assert online.good("batch-fetch") == ""
+
+
+def test_an_upload_that_expired_is_made_again(online: Station, emulator: Emulator) -> None:
+    online.rendered(1)
+    emulator.faults(create_file_expired=1)
+    assert online.submitted()
+    assert online.journal().count("uploaded") == 2
+
+
+def test_an_upload_that_breaks_off_is_made_again(online: Station, emulator: Emulator) -> None:
+    online.rendered(1)
+    emulator.faults(upload_500=1)
+    assert online.submitted()
+
+
+def test_polls_that_answer_503_are_repeated(online: Station, emulator: Emulator) -> None:
+    online.rendered(1)
+    batch_id = online.submitted()
+    emulator.faults(get_503=1)
+    assert batch_id in online.good("batch-status")
+
+
+@pytest.mark.parametrize("fault", ["download_cut", "download_byte"])
+def test_a_damaged_download_is_made_again(online: Station, emulator: Emulator, fault: str) -> None:
+    online.rendered(2)
+    batch_id = online.submitted()
+    emulator.faults(**{fault: 1})
+    assert "2 completed" in online.fetched(batch_id)
+    assert list(online.folders()[0].glob("*.part")) == []
+
+
+def test_a_result_file_that_is_gone_is_a_warning_and_rescue_is_the_way_out(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(1)
+    batch_id = online.submitted()
+    emulator.faults(download_404=True)
+    done = wait_for(lambda: (d := online.make("batch-fetch")).stderr and d, 30)
+    assert done.returncode == 0
+    assert done.stderr.startswith(f"Warning: {batch_id}: its result file cannot be had since ")
+    assert online.make("batch-fetch").stderr == ""  # once a day
+    assert "result file gone since" in online.good("status")
+    assert "1 given back" in online.good("batch-rescue", f"ID={batch_id}")
+    assert online.statuses() == ["rendered"]
+
+
+def test_succeeded_before_its_file_is_there_is_asked_again(
+    online: Station, emulator: Emulator
+) -> None:
+    emulator.faults(succeeded_before_file=3)
+    online.rendered(1)
+    assert "1 completed" in online.fetched(online.submitted())
+
+
+def test_a_batch_that_failed_fails_its_pages_with_the_reason(
+    online: Station, emulator: Emulator
+) -> None:
+    emulator.faults(batch_failed=True)
+    online.rendered(2)
+    assert "0 completed, 2 failed" in online.fetched(online.submitted())
+    assert [row["attempts"] for row in online.rows()] == [1, 1]
+    assert online.rows()[0]["last_error"].startswith("the batch failed: the API answered ")
+
+
+@pytest.mark.parametrize("fault", ["batch_expired", "batch_cancelled_before"])
+def test_a_batch_that_never_ran_gives_its_pages_back_without_a_try(
+    online: Station, emulator: Emulator, fault: str
+) -> None:
+    emulator.faults(**{fault: True})
+    online.rendered(1)
+    assert "1 returned to the queue" in online.fetched(online.submitted())
+    assert [(r["status"], r["attempts"]) for r in online.rows()] == [("rendered", 0)]
+
+
+def test_a_state_that_nobody_knows_changes_nothing(online: Station, emulator: Emulator) -> None:
+    emulator.faults(batch_state="BATCH_STATE_PAUSED")
+    online.rendered(1)
+    online.submitted()
+    done = wait_for(lambda: (d := online.make("batch-fetch")).stderr and d, 30)
+    assert "BATCH_STATE_PAUSED" in done.stderr
+    assert done.returncode == 0
+    assert online.statuses() == ["submitted"]
+
+
+def test_keys_and_not_positions_say_which_page_it_is(online: Station, emulator: Emulator) -> None:
+    emulator.faults(
+        lines_shuffled=True, line_key_in_metadata="1", line_missing="2", answer_u2028="0"
+    )
+    online.rendered(5)
+    assert "4 completed, 1 failed" in online.fetched(online.submitted())
+    row = online.rows()[2]
+    assert (row["status"], row["last_error"]) == ("failed", "no response in the result file")
+    import hashlib
+
+    for number in (1, 2, 4, 5):
+        digest = hashlib.sha256(online.png(number).read_bytes()).hexdigest()
+        assert digest in online.result(number)["comments_raw"]
+
+
+def test_each_strange_answer_is_its_own_pages_matter(online: Station, emulator: Emulator) -> None:
+    emulator.faults(
+        answer_in_parts="0",
+        answer_with_thoughts="1",
+        answer_recitation="2",
+        answer_max_tokens="3",
+        answer_blocked="4",
+        answer_not_json="5",
+        answer_three_blocks="6",
+        answer_new_field="7",
+        line_error="8:3",
+        line_status="9:8",
+    )
+    online.rendered(10)
+    assert "3 completed, 7 failed" in online.fetched(online.submitted())
+    reasons = [row["last_error"] for row in online.rows()]
+    assert [reason is None for reason in reasons] == [n in (0, 1, 7) for n in range(10)]
+    for number, word in (
+        (2, "RECITATION"),
+        (3, "MAX_TOKENS"),
+        (4, "blocked"),
+        (5, "no JSON"),
+        (6, "quadrants"),
+        (8, "INVALID_ARGUMENT"),
+        (9, "RESOURCE_EXHAUSTED"),
+    ):
+        assert word in reasons[number]

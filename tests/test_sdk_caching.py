@@ -1,0 +1,69 @@
+"""Caching's calls through the SDK, played from cassettes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import recording
+from flowsheets import gemini
+from flowsheets.request import prompt
+from recording import MODEL, Api, page, write_requests
+
+api = recording.api
+
+PROMPT = "\n\n".join([prompt()] * 5)  # above the model's minimum of 4,096 tokens
+SECONDS = 3600
+
+
+def test_create_cache(api: Api) -> None:
+    name = gemini.create_cache(MODEL, PROMPT, SECONDS)
+    assert name.startswith("cachedContents/")
+    (sent,) = api.sent("/cachedContents")
+    assert sent["systemInstruction"]["parts"] == [{"text": PROMPT}]
+    assert sent["model"] == f"models/{MODEL}"
+    assert sent["ttl"] == "3600s"
+    gemini.delete_cache(name)
+
+
+def test_a_prompt_below_the_minimum_is_refused(api: Api) -> None:
+    with pytest.raises(gemini.ApiProblem) as caught:
+        gemini.create_cache(MODEL, "Transcribe.", SECONDS)
+    assert caught.value.code == 400
+    assert not caught.value.key_refused
+    assert not caught.value.unclear
+    assert len(api.cassette.requests) == 1
+
+
+def test_delete_cache(api: Api) -> None:
+    name = gemini.create_cache(MODEL, PROMPT, SECONDS)
+    gemini.delete_cache(name)
+    gemini.delete_cache(name)  # gone already
+    deletes = [r.path for r in api.cassette.requests if r.method == "DELETE"]
+    assert deletes == [f"/v1beta/{name}"] * 2
+
+
+def test_generate_with_a_cached_prompt(api: Api) -> None:
+    name = gemini.create_cache(MODEL, PROMPT, SECONDS)
+    answer = json.loads(gemini.generate(MODEL, page(0, name)))
+    gemini.delete_cache(name)
+    assert answer["candidates"][0]["content"]["parts"]
+    assert answer["usageMetadata"]["cachedContentTokenCount"] > 4096
+    (sent,) = api.sent(":generateContent")
+    assert sent == page(0, name)
+    assert "systemInstruction" not in sent
+
+
+def test_a_batch_with_a_cached_prompt(api: Api, tmp_path: Path) -> None:
+    name = gemini.create_cache(MODEL, PROMPT, 48 * SECONDS)  # for as long as a batch may take
+    requests = write_requests(tmp_path / "requests.jsonl", 2, name)
+    file = gemini.upload(requests, "sdk-cached")
+    batch_id = gemini.submit_batch(MODEL, file, "sdk-cached")["name"]
+    api.wait_for(batch_id, "SUCCEEDED")
+    results = tmp_path / "responses.jsonl"
+    gemini.fetch_batch_results(batch_id, results)
+    gemini.delete_cache(name)
+    lines = [json.loads(line) for line in results.read_bytes().split(b"\n") if line]
+    assert sorted(line["key"] for line in lines) == ["page-0", "page-1"]
+    for line in lines:
+        assert line["response"]["usageMetadata"]["cachedContentTokenCount"] > 4096
