@@ -57,8 +57,9 @@ def _process(db: Database, config: Settings, limit: int, workers: int) -> Tally:
         cached_content = _cache_prompt(config)
         return _read_all(db, config, pages, workers, cached_content)
     finally:
-        # Whatever stopped the run: what was not asked goes back to the queue.
-        jobs.flip(db, pages, "processing", "rendered")
+        # Whatever stopped the run, a full disk say: an answer that is saved was paid for and is
+        # used, now or by the next command; what was not asked goes back to the queue.
+        recovery.settle_dead_run(db, config)
         _let_go(cached_content)
 
 

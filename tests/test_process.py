@@ -163,3 +163,19 @@ def test_process_and_submit_at_once_share_the_pages_and_pay_once(
     after = billed(emulator.ledger())
     paid = {image: after[image] - before.get(image, 0) for image in after}
     assert sorted(count for count in paid.values() if count) == [1] * 12
+
+
+def test_an_answer_whose_result_cannot_be_written_is_kept_and_used_later(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(1)
+    before = sum(billed(emulator.ledger()).values())
+    (online.data / "results").write_text("a file where a folder should be")
+    stopped = online.make("process")
+    assert stopped.returncode != 0
+    assert "cannot be written" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    (online.data / "results").unlink()
+    online.good("process")
+    assert online.statuses() == ["completed"]
+    assert sum(billed(emulator.ledger()).values()) == before + 1
