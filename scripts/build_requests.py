@@ -11,6 +11,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,7 +29,6 @@ from flowsheets.request import page_request
 from flowsheets.settings import Settings
 
 LIMIT = 50
-LOCK_SECONDS = 60
 
 # The API takes files of 2 GB; whether that is 2^31 or 2 * 10^9 is not said, hence room to spare.
 FILE_BYTES = 1_900_000_000
@@ -42,16 +42,11 @@ def main(limit: int) -> None:
     config = settings.load()
     settings.api_key()  # without one no page is claimed for a batch that cannot be sent
     db = jobs.connect(config.data_root)
-    try:
-        with lock.held(config.data_root, "jobs", wait=LOCK_SECONDS):
-            recovery.lost_claims(db, config.data_root)
-            recovery.dead_run(db, config)
-            unsent = _unsent_pages(config.data_root)
-            built = _build(db, config, limit - unsent)
-    except lock.Held as held:
-        raise Problem(
-            "jobs.lock", f"held by {held.holder}", "Try again when that is done"
-        ) from held
+    with lock.jobs_held(config.data_root):
+        recovery.lost_claims(db, config.data_root)
+        recovery.dead_run(db, config)
+        unsent = _unsent_pages(config.data_root)
+        built = _build(db, config, limit - unsent)
     if not (built or unsent):
         click.echo("no pages wait. Next: make render, or make status")
 
@@ -147,8 +142,9 @@ def _unsent_pages(data_root: Path) -> int:
     """Pages of folders that were built and have no batch yet: the next submit sends them."""
     unsent = 0
     for folder in manifest.open_folders(data_root):
-        batch = manifest.load(folder)
-        unsent += 0 if batch.last("bound") else len(batch.lines)
+        with suppress(Problem):  # a damaged folder is submit's to tell, after the others
+            batch = manifest.load(folder)
+            unsent += 0 if batch.last("bound") else len(batch.lines)
     return unsent
 
 

@@ -8,8 +8,6 @@ import click
 from flowsheets import gemini, jobs, lock, manifest, settings
 from flowsheets.errors import Problem
 
-LOCK_SECONDS = 60
-
 
 @click.command()
 @click.argument("wanted", metavar="ID", default="")
@@ -18,24 +16,19 @@ def main(wanted: str) -> None:
     config = settings.load()
     jobs.connect(config.data_root)
     batch = manifest.find(config.data_root, wanted)
-    try:
-        with lock.held(config.data_root, "jobs", wait=LOCK_SECONDS):
-            batch = manifest.load(batch.folder)
-            if not batch.open:
-                click.echo(f"{batch.batch_id or batch.folder} is settled: nothing to cancel")
-                return
-            if not batch.batch_id:
-                raise Problem(
-                    batch.folder,
-                    "has no batch at the API yet",
-                    f"Give its pages back: make batch-rescue ID={batch.name}",
-                )
-            batch.note("cancel_asked")
-            gemini.cancel_batch(batch.batch_id)
-    except lock.Held as held:
-        raise Problem(
-            "jobs.lock", f"held by {held.holder}", "Try again when that is done"
-        ) from held
+    with lock.jobs_held(config.data_root):
+        batch = manifest.load(batch.folder)
+        if not batch.open:
+            click.echo(f"{batch.batch_id or batch.folder} is settled: nothing to cancel")
+            return
+        if not batch.batch_id:
+            raise Problem(
+                batch.folder,
+                "has no batch at the API yet",
+                f"Give its pages back: make batch-rescue ID={batch.name}",
+            )
+        batch.note("cancel_asked")
+        gemini.cancel_batch(batch.batch_id)
     click.echo(f"asked {batch.batch_id} to stop. Next: make batch-fetch ID={batch.batch_id}")
 
 

@@ -20,11 +20,12 @@ from flowsheets import (
     manifest,
     recovery,
     response,
+    restoration,
     settings,
     settlement,
     submission,
 )
-from flowsheets.errors import Problem, warn
+from flowsheets.errors import Problem, raise_all, warn
 from flowsheets.manifest import Batch
 from flowsheets.operation import UNDER_WAY, Operation
 from flowsheets.response import Unread
@@ -43,25 +44,35 @@ def main(wanted: str) -> None:
     """Collect one batch, or all that have ended."""
     config = settings.load()
     db = jobs.connect(config.data_root)
-    one = manifest.find(config.data_root, wanted) if wanted.strip() else None
     try:
         with lock.held(config.data_root, "jobs"):
             recovery.lost_claims(db, config.data_root)
             recovery.dead_run(db, config)
-            folders = [one.folder] if one else list(manifest.open_folders(config.data_root))
-            tries = (_fetch_or_problem(folder, db, config, one is not None) for folder in folders)
-            problems = [problem for problem in tries if problem]
+            restoration.lost_folders(db, config.data_root)
+            problems = _fetch_all(db, config, wanted.strip())
     except lock.Held as held:
         click.echo(f"nothing fetched: {held.holder} is at work on the batches")
         return
-    for problem in problems[:-1]:
-        problem.show()
-    if problems:
-        raise problems[-1]
+    raise_all(problems)
+
+
+def _fetch_all(db: Database, config: Settings, wanted: str) -> list[Problem]:
+    """One batch's trouble is its own: the others are fetched before it is told."""
+    if wanted:
+        folders = [manifest.find(config.data_root, wanted).folder]
+    else:
+        folders = list(manifest.open_folders(config.data_root))
+    problems = []
+    for folder in folders:
+        problem = _fetch_or_problem(folder, db, config, asked=bool(wanted))
+        if problem:
+            problems.append(problem)
+        if isinstance(problem, gemini.ApiProblem) and problem.everywhere:
+            break
+    return problems
 
 
 def _fetch_or_problem(folder: Path, db: Database, config: Settings, asked: bool) -> Problem | None:
-    """One batch's trouble is its own: the others are fetched before it is told."""
     try:
         batch = manifest.load(folder)
         if batch.open:
@@ -91,10 +102,10 @@ def _fetch(batch: Batch, db: Database, config: Settings, asked: bool) -> None:
         _wait_for_the_file(batch, operation, asked)
         return
     tally = _settle(batch, operation, db, config)
-    _clean_up(batch)
-    batch.note("settled", **vars(tally))
     if tally.pages or asked:
         click.echo(f"fetched {batch.batch_id} {len(batch.lines)} pages: {tally}")
+    submission.let_go(batch)
+    batch.note("settled", **vars(tally))
 
 
 def _ask(batch: Batch, asked: bool) -> Operation | None:
@@ -195,15 +206,6 @@ def _of_a_missing_page(operation: Operation) -> Unread:
     if operation.state == "SUCCEEDED":
         return settlement.NO_RESPONSE
     return Unread(f"the batch was {operation.state} before this page ran", ran=False)
-
-
-def _clean_up(batch: Batch) -> None:
-    """Every page is settled: what was kept at the API for them is no longer needed."""
-    uploaded = batch.last("uploaded")
-    if uploaded:
-        gemini.delete_file(uploaded["file"])
-    if batch.cached_content:
-        gemini.delete_cache(batch.cached_content)
 
 
 def _warn_daily(batch: Batch, line: str, asked: bool) -> None:

@@ -26,6 +26,7 @@ from flowsheets.settlement import Outcome, Tally
 
 LIMIT = 50
 CACHE_SECONDS = 3600  # a run that takes longer goes on without
+ANSWER_BYTES = 256 * 1024  # a page's answer has some 15 kB, with a long thought ten times that
 
 Answer = Path | Unread  # the saved answer of a page, or why there was no call
 
@@ -91,18 +92,23 @@ def _ask(page: PageId, config: Settings, cached_content: str | None) -> Answer:
         image = paths.png(config.data_root, page).read_bytes()
     except OSError:
         return Unread("the page's image is missing; make render", ran=False)
+    saved = paths.real_time_response(config.data_root, page, jobs.now())
+    # The room is taken before the call: a disk that fills up meanwhile loses no paid answer.
+    with paths.appearing(saved, reserve=ANSWER_BYTES) as file:
+        file.write(_answer(image, config, cached_content))
+    return saved
+
+
+def _answer(image: bytes, config: Settings, cached_content: str | None) -> bytes:
     encoded = base64.b64encode(image).decode("ascii")
     body = page_request(encoded, config.media_resolution, cached_content)
     try:
-        answer = gemini.generate(config.model, body)
+        return gemini.generate(config.model, body)
     except gemini.ApiProblem as problem:
         if not cached_content or problem.code not in (403, 404) or problem.key_refused:
             raise
         # The cache outlived its hour: refused, so not paid for, and asked again without.
-        answer = gemini.generate(config.model, page_request(encoded, config.media_resolution))
-    saved = paths.real_time_response(config.data_root, page, jobs.now())
-    paths.write_whole(saved, answer)
-    return saved
+        return gemini.generate(config.model, page_request(encoded, config.media_resolution))
 
 
 def _settle(db: Database, config: Settings, page: PageId, call: "Future[Answer]") -> Tally:
@@ -121,8 +127,7 @@ def _settle(db: Database, config: Settings, page: PageId, call: "Future[Answer]"
 
 def _stops_the_run(problem: gemini.ApiProblem) -> bool:
     """What would go wrong for every page: no page is to lose a try to it."""
-    out_of_reach = problem.code is None and not problem.unclear
-    return problem.key_refused or out_of_reach or problem.code in (401, 403, 404, 429)
+    return problem.everywhere or problem.code in (401, 403, 404, 429)
 
 
 def _cache_prompt(config: Settings) -> str | None:

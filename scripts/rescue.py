@@ -19,7 +19,6 @@ from flowsheets.operation import Operation
 from flowsheets.response import Unread
 from flowsheets.settings import Settings
 
-LOCK_SECONDS = 60
 STOP_SECONDS = 30  # how long a cancelled batch may take to end
 POLL_SECONDS = 2
 
@@ -31,21 +30,16 @@ def main(wanted: str) -> None:
     config = settings.load()
     db = jobs.connect(config.data_root)
     folder = manifest.find(config.data_root, wanted).folder
-    try:
-        with lock.held(config.data_root, "jobs", wait=LOCK_SECONDS):
-            batch = manifest.load(folder)
-            if not batch.open:
-                click.echo(f"{batch.batch_id or folder} is settled: nothing to rescue")
-                return
-            if not batch.batch_id and not submission.adopt(batch):
-                _give_back_unsent(batch, db, config)
-                return
-            submission.bind(batch, db)
-            _rescue(batch, db, config)
-    except lock.Held as held:
-        raise Problem(
-            "jobs.lock", f"held by {held.holder}", "Try again when that is done"
-        ) from held
+    with lock.jobs_held(config.data_root):
+        batch = manifest.load(folder)
+        if not batch.open:
+            click.echo(f"{batch.batch_id or folder} is settled: nothing to rescue")
+            return
+        if not batch.batch_id and not submission.adopt(batch):
+            _give_back_unsent(batch, db, config)
+            return
+        submission.bind(batch, db)
+        _rescue(batch, db, config)
 
 
 def _give_back_unsent(batch: Batch, db: Database, config: Settings) -> None:
@@ -57,6 +51,7 @@ def _give_back_unsent(batch: Batch, db: Database, config: Settings) -> None:
             f"Try again in {left:.0f} s, when no listing can be late any more",
         )
     returned = submission.give_back(batch, db)
+    submission.let_go(batch)
     batch.note("given_back", returned=returned)
     click.echo(f"rescued {batch.folder}: 0 used, {returned} given back. Next: make process")
 
@@ -68,6 +63,7 @@ def _rescue(batch: Batch, db: Database, config: Settings) -> None:
     seen = settlement.sight(batch, responses) if responses.exists() else settlement.Sighting()
     missing = Unread("given back by make batch-rescue", ran=False)
     tally = settlement.settle_batch(batch, db, config.data_root, seen, missing, config.model)
+    submission.let_go(batch)
     batch.note("settled", rescued=True, **vars(tally))
     click.echo(
         f"rescued {batch.batch_id}: {tally.completed + tally.failed} used ({tally.completed}"

@@ -14,7 +14,6 @@ from flowsheets.paths import PageId
 from flowsheets.settings import Settings
 
 FINISHED = ("completed", "failed", "low_confidence")
-LOCK_SECONDS = 60
 
 
 @click.command()
@@ -31,13 +30,8 @@ def main(pdf: str, page: int | None) -> None:
     config = settings.load()
     db = jobs.connect(config.data_root)
     one = PageId(pdf, page)
-    try:
-        with lock.held(config.data_root, "jobs", wait=LOCK_SECONDS):
-            _retry(db, config, one)
-    except lock.Held as held:
-        raise Problem(
-            "jobs.lock", f"held by {held.holder}", "Try again when that is done"
-        ) from held
+    with lock.jobs_held(config.data_root):
+        _retry(db, config, one)
     click.echo(f"{one} is back in the queue. Next: make process, or make batch-submit")
 
 

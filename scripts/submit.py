@@ -9,11 +9,9 @@ end is looked for at the API by its name first: two creates would be two bills.
 import click
 from sqlite_utils import Database
 
-from flowsheets import jobs, lock, manifest, settings, submission
-from flowsheets.errors import Problem
+from flowsheets import gemini, jobs, lock, manifest, settings, submission
+from flowsheets.errors import Problem, raise_all
 from flowsheets.settings import Settings
-
-LOCK_SECONDS = 60
 
 
 @click.command()
@@ -21,25 +19,29 @@ def main() -> None:
     """Submit what was built."""
     config = settings.load()
     db = jobs.connect(config.data_root)
-    try:
-        with lock.held(config.data_root, "jobs", wait=LOCK_SECONDS):
-            _submit_all(db, config)
-    except lock.Held as held:
-        raise Problem(
-            "jobs.lock", f"held by {held.holder}", "Try again when that is done"
-        ) from held
+    with lock.jobs_held(config.data_root):
+        raise_all(_submit_all(db, config))
 
 
-def _submit_all(db: Database, config: Settings) -> None:
+def _submit_all(db: Database, config: Settings) -> list[Problem]:
+    """One folder's trouble is its own; what would meet every folder ends the run."""
+    problems: list[Problem] = []
     for folder in manifest.open_folders(config.data_root):
-        batch = manifest.load(folder)
-        if batch.last("bound"):
+        try:
+            batch = manifest.load(folder)
+            if batch.last("bound"):
+                continue
+            submission.finish(batch, db, config)
+        except Problem as problem:
+            problems.append(problem)
+            if isinstance(problem, submission.QueueFull | gemini.ApiProblem):
+                break
             continue
-        submission.finish(batch, db, config)
         click.echo(
             f"submitted {batch.batch_id} {len(batch.lines)} pages."
             f" Next: make batch-status ID={batch.batch_id}"
         )
+    return problems
 
 
 if __name__ == "__main__":

@@ -1,8 +1,15 @@
 """What goes wrong at the API: each page is paid for once, and comes to a true status."""
 
+import hashlib
+import json
+from datetime import timedelta
+
 import pytest
 
+import build_requests
+import submit
 from emulator_process import Emulator, wait_for
+from flowsheets import gemini
 from station import Station, billed
 
 
@@ -96,10 +103,75 @@ def test_an_upload_that_expired_is_made_again(online: Station, emulator: Emulato
     assert online.journal().count("uploaded") == 2
 
 
-def test_an_upload_that_breaks_off_is_made_again(online: Station, emulator: Emulator) -> None:
+@pytest.mark.parametrize("fault", ["upload_500", "upload_cut"])
+def test_an_upload_that_breaks_off_is_made_again(
+    online: Station, emulator: Emulator, fault: str
+) -> None:
     online.rendered(1)
-    emulator.faults(upload_500=1)
+    emulator.faults(**{fault: 1})
     assert online.submitted()
+
+
+def test_an_upload_that_waited_too_long_for_its_turn_is_made_again(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(1)
+    emulator.faults(create_429=1)
+    online.error("batch-submit")
+    emulator.advance(timedelta(hours=49).total_seconds())  # a file lives 48
+    assert "1 completed" in online.fetched(online.submitted())
+    emulator.advance(-timedelta(hours=49).total_seconds())
+    assert online.journal().count("uploaded") == 2
+
+
+def test_a_create_without_an_answer_is_adopted(
+    online: Station, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    online.rendered(1)
+    known = batches(emulator)
+    for name, value in online.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(gemini, "CALL_SECONDS", 1)
+    gemini._client_of.cache_clear()
+    emulator.faults(create_timeout_after=1, hold_seconds=5)
+    build_requests.main([], standalone_mode=False)
+    submit.main([], standalone_mode=False)
+    gemini._client_of.cache_clear()
+    assert online.journal()[2:] == ["create_sent", "create_unclear", "created", "bound"]
+    assert batches(emulator) == known + 1
+
+
+def test_an_api_that_is_down_is_one_clear_line_in_every_command(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(2)
+    batch_id = online.submitted()
+    emulator.faults(all_503=True)
+    for words in (("batch-fetch",), ("batch-rescue", f"ID={batch_id}")):
+        assert "503" in online.error(*words)
+    emulator.faults(all_503=None)
+    assert "2 completed" in online.fetched(batch_id)
+
+
+def test_an_api_that_is_out_of_reach_is_one_line_however_many_batches_are_out(
+    online: Station,
+) -> None:
+    online.rendered(3)
+    online.good("batch-submit", BATCH_PAGES="1")
+    assert len(online.folders()) == 3
+    online.base_url = "http://127.0.0.1:9"
+    assert "cannot be reached" in online.error("batch-fetch")
+    assert "cannot be reached" in online.error("batch-status")
+
+
+def test_one_folders_trouble_does_not_keep_the_others_from_being_sent(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(2)
+    emulator.faults(create_503_before=1)
+    said = online.error("batch-submit", "LIMIT=2", BATCH_PAGES="1", SUBMIT_GRACE="300")
+    assert "unclear" in said
+    assert len([row for row in online.rows() if row["batch_id"]]) == 1
 
 
 def test_polls_that_answer_503_are_repeated(online: Station, emulator: Emulator) -> None:
@@ -118,12 +190,13 @@ def test_a_damaged_download_is_made_again(online: Station, emulator: Emulator, f
     assert list(online.folders()[0].glob("*.part")) == []
 
 
+@pytest.mark.parametrize("fault", ["download_404", "download_403"])
 def test_a_result_file_that_is_gone_is_a_warning_and_rescue_is_the_way_out(
-    online: Station, emulator: Emulator
+    online: Station, emulator: Emulator, fault: str
 ) -> None:
     online.rendered(1)
     batch_id = online.submitted()
-    emulator.faults(download_404=True)
+    emulator.faults(**{fault: True})
     done = wait_for(lambda: (d := online.make("batch-fetch")).stderr and d, 30)
     assert done.returncode == 0
     assert done.stderr.startswith(f"Warning: {batch_id}: its result file cannot be had since ")
@@ -161,6 +234,46 @@ def test_a_batch_that_never_ran_gives_its_pages_back_without_a_try(
     assert [(r["status"], r["attempts"]) for r in online.rows()] == [("rendered", 0)]
 
 
+def test_of_a_batch_that_was_cancelled_midway_the_results_are_used(
+    online: Station, emulator: Emulator
+) -> None:
+    emulator.faults(batch_cancelled_after=1)
+    online.rendered(3)
+    before = billed(emulator.ledger())
+    assert "1 completed, 0 failed, 2 returned to the queue" in online.fetched(online.submitted())
+    assert [(r["status"], r["attempts"]) for r in online.rows()] == [
+        ("completed", 0),
+        ("rendered", 0),
+        ("rendered", 0),
+    ]
+    emulator.faults(batch_cancelled_after=None)
+    online.fetched(online.submitted())
+    assert bought(emulator, before) == [1, 1, 1]
+
+
+def test_a_late_batch_is_a_warning_once_a_day_and_rescue_is_the_way_out(
+    online: Station, emulator: Emulator
+) -> None:
+    emulator.faults(batch_stays_pending=True)
+    online.rendered(1)
+    emulator.advance(-timedelta(hours=25).total_seconds())
+    batch_id = online.submitted()
+    emulator.advance(timedelta(hours=25).total_seconds())
+    (folder,) = online.folders()
+    said = online.make("batch-fetch")
+    assert said.returncode == 0
+    assert said.stderr.startswith(f"Warning: {batch_id}: PENDING for 25 h; the way out is make")
+    assert len(said.stderr.splitlines()) == 1
+    assert online.make("batch-fetch").stderr == ""
+    journal = folder / "journal.jsonl"
+    events = [json.loads(line) for line in journal.read_text().splitlines()]
+    events[-1]["at"] = "2001-01-01T00:00:00.000+00:00"  # a day and more ago
+    journal.write_text("".join(json.dumps(event) + "\n" for event in events))
+    assert "PENDING for 25 h" in online.make("batch-fetch").stderr
+    assert "1 given back" in online.good("batch-rescue", f"ID={batch_id}")
+    assert online.statuses() == ["rendered"]
+
+
 def test_a_state_that_nobody_knows_changes_nothing(online: Station, emulator: Emulator) -> None:
     emulator.faults(batch_state="BATCH_STATE_PAUSED")
     online.rendered(1)
@@ -179,8 +292,6 @@ def test_keys_and_not_positions_say_which_page_it_is(online: Station, emulator: 
     assert "4 completed, 1 failed" in online.fetched(online.submitted())
     row = online.rows()[2]
     assert (row["status"], row["last_error"]) == ("failed", "no response in the result file")
-    import hashlib
-
     for number in (1, 2, 4, 5):
         digest = hashlib.sha256(online.png(number).read_bytes()).hexdigest()
         assert digest in online.result(number)["comments_raw"]

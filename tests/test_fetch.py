@@ -103,7 +103,7 @@ def test_a_damaged_manifest_is_one_clear_line_and_the_other_batches_go_on(
     (first / "manifest.jsonl").write_text("{ no json\n")
     while online.statuses()[1] != "completed":
         said = online.error("batch-fetch")
-        assert said.startswith(f"Error: {first}/manifest.jsonl:1: no JSON. Restore the file")
+        assert said.startswith(f"Error: {first}/manifest.jsonl:1: no JSON. Restore it from")
     assert second
     assert online.statuses() == ["submitted", "completed"]
     (first / "manifest.jsonl").write_text(good)

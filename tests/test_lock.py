@@ -2,13 +2,18 @@
 
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+import build_requests
+import retry
+import submit
 from flowsheets import lock
-from station import TOP
+from flowsheets.errors import Problem
+from station import PDF, TOP, Station
 
 HOLD = """
 import sys, time
@@ -57,3 +62,34 @@ def test_a_lock_of_a_killed_process_is_no_obstacle(tmp_path: Path) -> None:
 def test_two_locks_do_not_hinder_each_other(tmp_path: Path) -> None:
     with lock.held(tmp_path, "jobs"), lock.held(tmp_path, "process"):
         pass
+
+
+def test_a_command_that_a_person_waits_for_says_after_a_while_who_holds_it(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    station.rendered(1)
+    for name, value in station.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(lock, "WAIT_SECONDS", 0.5)
+    process = holder(station.data)
+    try:
+        start = time.monotonic()
+        for script in (build_requests, submit, retry):
+            words = ["--pdf", PDF, "--page", "1"] if script is retry else []
+            with pytest.raises(Problem) as caught:
+                script.main(words, standalone_mode=False)
+            assert f"held by fetch.py (process {process.pid}, since " in str(caught.value)
+        assert time.monotonic() - start > 1.5
+    finally:
+        process.kill()
+        process.communicate()
+    assert station.statuses() == ["rendered"]
+
+
+def test_a_submit_waits_for_a_short_holder(station: Station) -> None:
+    station.rendered(1)
+    process = holder(station.data)
+    threading.Timer(2, process.kill).start()
+    assert "cannot be reached" in station.error("batch-submit")  # that far it came
+    process.communicate()
+    assert station.statuses() == ["submitted"]

@@ -9,6 +9,7 @@ manifest   a batch's folder: manifest, requests, journal
 operation  the API's word on a batch
 submission from a built folder to a batch at the API, once
 settlement from responses to pages
+restoration a batch's folder that was lost, from jobs.db
 recovery   what a killed command left behind, put right
 gemini     the Gemini API; the only importer of the SDK
 paths      every path, and how a file appears whole

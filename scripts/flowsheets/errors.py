@@ -11,6 +11,14 @@ class Problem(click.ClickException):
         super().__init__(one_line)
 
 
+def raise_all(problems: list[Problem]) -> None:
+    """A line for each of the problems of a run that went on; the last one ends the command."""
+    for problem in problems[:-1]:
+        problem.show()
+    if problems:
+        raise problems[-1]
+
+
 class Count(click.ParamType[int | None]):
     """An option that takes a whole number above 0; anything else is a `Problem` that names it.
 

@@ -12,7 +12,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ class ApiProblem(Problem):
 
     `code` is the HTTP status, None without an answer. `unclear` says that the call may have been
     carried out all the same (5xx, a time-out, a cut connection). `key_refused` says that it is the
-    API key, not the call.
+    API key, not the call. `everywhere` says that any other call would end so too.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class ApiProblem(Problem):
         self.code = code
         self.unclear = unclear
         self.key_refused = key_refused
+        self.everywhere = key_refused or (code is None and not unclear)
 
 
 class ResultsGone(ApiProblem):
@@ -221,17 +222,19 @@ def delete_file(name: str) -> None:
 def _download(name: str, destination: Path) -> None:
     client = _client()
     part = destination.with_name(destination.name + ".part")
-    # Neither the SDK nor the API repairs a cut download; it costs nothing to begin again.
-    for attempt in _patiently():
-        with attempt, _explained():
-            client.files.download(file=name, destination=part)
-            _check_whole(part, _metadata(client, name))
     try:
+        # Neither the SDK nor the API repairs a cut download; it costs nothing to begin again.
+        for attempt in _patiently():
+            with attempt, _explained():
+                client.files.download(file=name, destination=part)
+                _check_whole(part, _metadata(client, name))
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(part, destination)
         paths.sync_folder(destination.parent)
     except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         raise paths.cannot_write(destination, error) from error
 
 

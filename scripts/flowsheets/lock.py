@@ -14,7 +14,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from flowsheets.errors import Problem
 from flowsheets.paths import cannot_write
+
+# A fetch takes seconds, an upload of 2 GB minutes: whoever waits longer had better come back.
+WAIT_SECONDS = 60.0
 
 
 class Held(Exception):
@@ -51,6 +55,21 @@ def held(data_root: Path, name: str, wait: float = 0) -> Iterator[None]:
     finally:
         who.unlink(missing_ok=True)
         lock.release()
+
+
+@contextmanager
+def jobs_held(data_root: Path) -> Iterator[None]:
+    """Hold the `jobs` lock for a command that a person waits for: up to WAIT_SECONDS.
+
+    Raises `Problem` with the holder's name where it is not to be had by then.
+    """
+    try:
+        with held(data_root, "jobs", wait=WAIT_SECONDS):
+            yield
+    except Held as busy:
+        raise Problem(
+            data_root / "jobs.lock", f"held by {busy.holder}", "Try again when that is done"
+        ) from busy
 
 
 def _me() -> dict[str, object]:

@@ -9,7 +9,7 @@ responses.jsonl  the result file, verbatim, kept
 The folder's name is the batch's `display_name`, by which it is found again at the API. Events, in
 the order of a good life: built, uploaded, create_sent, created, bound, settled. Others:
 create_failed (nothing was made), create_unclear, upload_lost, refused, cancel_asked, warned,
-file_gone, quarantined, given_back.
+file_gone, quarantined, given_back, restored (put together from jobs.db), reopened.
 """
 
 import secrets
@@ -67,7 +67,7 @@ class Batch:
 
     @property
     def open(self) -> bool:
-        return self.last(*CLOSING) is None
+        return _open(self.events)
 
     @property
     def cached_content(self) -> str | None:
@@ -143,7 +143,7 @@ def open_folders(data_root: Path) -> Iterator[Path]:
             events = _read_journal(folder)
         except Problem:
             events = []
-        if not any(event["event"] in CLOSING for event in events):
+        if _open(events):
             yield folder
 
 
@@ -173,6 +173,11 @@ def find(data_root: Path, wanted: str) -> Batch:
     )
 
 
+def _open(events: list[dict[str, Any]]) -> bool:
+    words = [e["event"] for e in events if e["event"] in (*CLOSING, "reopened")]
+    return not words or words[-1] == "reopened"
+
+
 def _read_journal(folder: Path) -> list[dict[str, Any]]:
     path = folder / "journal.jsonl"
     if not path.exists():
@@ -198,8 +203,8 @@ def _read_manifest(path: Path) -> list[Line]:
         ):
             if not isinstance(line.get(name), kind):
                 raise _damaged(path, number, f"no {name}")
-        if line["index"] != number - 1:
-            raise _damaged(path, number, f"index {line['index']} instead of {number - 1}")
+        if lines and line["index"] <= lines[-1]["index"]:
+            raise _damaged(path, number, f"index {line['index']} after {lines[-1]['index']}")
         line.setdefault("batch_id", None)
         lines.append(line)  # type: ignore[arg-type]
     if not lines:
@@ -226,4 +231,7 @@ def _damaged(path: Path, number: int, what: str) -> Problem:
     return Problem(f"{path}:{number}", what, _FIX)
 
 
-_FIX = "Restore the file from a backup; its pages stay as they are until then"
+_FIX = (
+    "Restore it from a backup, or put it aside: make batch-fetch makes the manifest of a batch"
+    " that was sent again from jobs.db. Its pages stay as they are until then"
+)

@@ -22,6 +22,12 @@ class Operation:
         return short if short in UNDER_WAY + ENDED else state
 
     @property
+    def name(self) -> str | None:
+        """The `displayName` that create gave it."""
+        name = self._metadata.get("displayName")
+        return name if isinstance(name, str) else None
+
+    @property
     def ended(self) -> bool:
         return self.state in ENDED
 

@@ -50,6 +50,12 @@ def real_time_responses(data_root: Path, page: PageId) -> list[Path]:
     return sorted(folder.glob(f"{_leaf(page)}.*.json")) if folder.is_dir() else []
 
 
+def broken_responses(data_root: Path, page: PageId) -> list[Path]:
+    """Real-time answers that a kill kept from becoming whole."""
+    folder = data_root / "responses" / _stem(page)
+    return list(folder.glob(f"{_leaf(page)}.*.json.part")) if folder.is_dir() else []
+
+
 def _stem(page: PageId) -> str:
     path = page.pdf_path
     return path[:-4] if path.lower().endswith(".pdf") else path
@@ -60,26 +66,33 @@ def _leaf(page: PageId) -> str:
 
 
 @contextmanager
-def appearing(path: Path) -> Iterator[BinaryIO]:
+def appearing(path: Path, reserve: int = 0) -> Iterator[BinaryIO]:
     """A file to write that appears under its name when the block ends, whole, or not at all.
 
     It is on the disk by then (fsync before the rename, the folder after it), so that what is
     noted elsewhere afterwards, in `jobs.db` say, is true after a power cut as well.
+    `reserve` bytes are taken from the disk before the block begins: what it writes has room then.
     Raises `Problem` where the disk is full or the folder cannot be written.
     """
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
+            file.write(bytes(reserve))
+            file.flush()
+            file.seek(0)
             yield file
+            file.truncate()
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
         sync_folder(path.parent)
-    except OSError as error:
+    except BaseException as error:
         with suppress(OSError):  # a full disk is to be no fuller
             part.unlink(missing_ok=True)
-        raise cannot_write(path, error) from error
+        if isinstance(error, OSError):
+            raise cannot_write(path, error) from error
+        raise
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -53,6 +53,8 @@ def settle_dead_run(db: Database, settings: Settings) -> int:
     """`dead_run`, for the holder of the `process` lock."""
     moved = 0
     for page in jobs.in_status(db, "processing"):
+        for part in paths.broken_responses(settings.data_root, page):
+            part.unlink(missing_ok=True)
         saved = _saved_since_claim(db, settings.data_root, page)
         if saved is None:
             moved += len(jobs.flip(db, [page], "processing", "rendered"))

@@ -28,6 +28,10 @@ class Later(Problem):
     """Nothing is wrong that a person could mend: the next submit or fetch goes on by itself."""
 
 
+class QueueFull(Later):
+    """The API takes no more batches for now, of any folder."""
+
+
 def finish(batch: Batch, db: Database, settings: Settings) -> None:
     """Adopt or create the batch, then bind its pages to it.
 
@@ -73,6 +77,15 @@ def give_back(batch: Batch, db: Database) -> int:
     return len(
         jobs.flip(db, batch.pages, "submitted", "rendered", batch_id=None, within_batch_index=None)
     )
+
+
+def let_go(batch: Batch) -> None:
+    """Every page is settled: what was kept at the API for them is no longer needed."""
+    uploaded = batch.last("uploaded")
+    if uploaded:
+        gemini.delete_file(uploaded["file"])
+    if batch.cached_content:
+        gemini.delete_cache(batch.cached_content)
 
 
 def grace_left(batch: Batch, settings: Settings) -> float:
@@ -133,6 +146,7 @@ def _refuse_or_wait(batch: Batch, db: Database, problem: gemini.ApiProblem) -> N
     if problem.code in (400, 404) and not problem.key_refused:
         # For good: the same request would be refused again.
         returned = give_back(batch, db)
+        let_go(batch)
         batch.note("refused", reason=problem.what)
         raise Problem(
             batch.folder,
@@ -140,7 +154,7 @@ def _refuse_or_wait(batch: Batch, db: Database, problem: gemini.ApiProblem) -> N
             "Correct the cause, then make batch-submit",
         )
     if problem.code == 429:
-        raise Later(
+        raise QueueFull(
             batch.folder,
             problem.what,
             "The upload is kept: make batch-submit goes on with it when the queue has room",

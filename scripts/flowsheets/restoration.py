@@ -1,0 +1,96 @@
+"""A batch whose folder was lost or closed too early, put together again from jobs.db.
+
+A page's row keeps the batch's id and the page's index in it, and the API keeps the batch's name:
+the keys follow from both. So whatever happened to `batches/`, a page that is `submitted` comes to a
+true status.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from flowsheets import gemini, manifest, paths
+from flowsheets.errors import Problem, warn
+from flowsheets.manifest import Batch, Line
+from flowsheets.operation import Operation
+from flowsheets.paths import PageId
+
+
+def lost_folders(db: Database, data_root: Path) -> None:
+    """See to it that each batch with `submitted` pages has an open folder; asks the API for names.
+
+    Only for the holder of the `jobs` lock. Raises `ApiProblem`.
+    """
+    rows = db.execute(
+        "SELECT DISTINCT batch_id FROM jobs WHERE status = 'submitted' AND batch_id IS NOT NULL"
+    )
+    out = {str(batch_id) for (batch_id,) in rows}
+    if not out:
+        return
+    for batch_id in sorted(out - {b.batch_id for b in _loadable(manifest.open_folders(data_root))}):
+        closed = [b for b in _loadable(manifest.folders(data_root)) if b.batch_id == batch_id]
+        if closed:
+            closed[-1].note("reopened", reason="jobs.db has pages that are still submitted")
+        else:
+            _restore(batch_id, db, data_root)
+
+
+def _loadable(folders: Iterable[Path]) -> list[Batch]:
+    batches = []
+    for folder in folders:
+        try:
+            batches.append(manifest.load(folder))
+        except Problem:
+            continue  # whoever works on that folder says so
+    return batches
+
+
+def _restore(batch_id: str, db: Database, data_root: Path) -> None:
+    name = _name(batch_id)
+    folder = paths.batches(data_root) / name
+    if (folder / "manifest.jsonl").exists():
+        return  # damaged, and told by whoever loads it
+    rows = db.execute(
+        "SELECT within_batch_index, pdf_path, page_number FROM jobs"
+        " WHERE batch_id = ? AND within_batch_index IS NOT NULL ORDER BY within_batch_index",
+        [batch_id],
+    )
+    lines = [
+        Line(
+            index=index,
+            key=manifest.key(name, index),
+            pdf_path=pdf_path,
+            page_number=page_number,
+            image_sha256=_digest(paths.png(data_root, PageId(pdf_path, page_number))),
+            batch_id=batch_id,
+        )
+        for index, pdf_path, page_number in rows
+    ]
+    if not lines:
+        return
+    manifest.write_lines(folder / "manifest.jsonl", lines)
+    batch = manifest.load(folder)
+    batch.note("restored", pages=len(lines))
+    if not batch.last("created"):
+        batch.note("created", batch_id=batch_id)
+    batch.note("bound")
+    warn(f"{folder}: its manifest was lost, and is made again from jobs.db ({len(lines)} pages)")
+
+
+def _name(batch_id: str) -> str:
+    """The folder's name, which is the batch's name at the API; of a batch that is gone, its id."""
+    try:
+        name = Operation(gemini.get_batch(batch_id)).name
+    except gemini.ApiProblem as problem:
+        if problem.code not in (403, 404) or problem.key_refused:
+            raise
+        name = None
+    own = batch_id.removeprefix("batches/")
+    return name if name and "/" not in name and not name.startswith(".") else own
+
+
+def _digest(png: Path) -> str:
+    """Of the image as it is now: nobody knows any more which one was sent."""
+    return hashlib.sha256(png.read_bytes()).hexdigest() if png.is_file() else ""

@@ -1,0 +1,137 @@
+"""The scripts as processes of their own that start in milliseconds: forked, with the SDK imported.
+
+`python tests/forked.py` reads a JSON line {"script", "args", "env"}, runs that script in a child
+whose environment is `env`, and answers {"code", "out", "err"}; a killed child's code is negative.
+Tests that need hundreds of commands use it; the others run `make`.
+"""
+
+import contextlib
+import functools
+import json
+import os
+import runpy
+import ssl
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+HERE = Path(__file__).resolve().parent
+SCRIPTS = HERE.parent / "scripts"
+TYPES = (
+    "BatchJob",
+    "CachedContent",
+    "File",
+    "GenerateContentConfig",
+    "GenerateContentResponse",
+    "ListBatchJobsResponse",
+    "UploadFileConfig",
+)
+UNMET = "\0"  # the last that a child prints where its fate did not meet it
+
+
+class Done(NamedTuple):
+    """A command's end."""
+
+    code: int
+    out: str
+    err: str
+    fate_met: bool  # see steps.py; a killed process has met its fate
+
+
+class Commands:
+    """The server, from a test's side."""
+
+    def __init__(self, server: "subprocess.Popen[str]") -> None:
+        self._server = server
+
+    def run(self, script: str, *args: str, env: dict[str, str]) -> Done:
+        """Run `scripts/SCRIPT` to its end."""
+        assert self._server.stdin
+        assert self._server.stdout
+        print(json.dumps({"script": script, "args": args, "env": env}), file=self._server.stdin)
+        self._server.stdin.flush()
+        return Done(**json.loads(self._server.stdout.readline()))
+
+
+@contextlib.contextmanager
+def running_commands() -> Iterator[Commands]:
+    """A server as long as the block lasts."""
+    path = os.pathsep.join((str(SCRIPTS), str(HERE)))
+    server = subprocess.Popen(
+        [sys.executable, __file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": path},
+    )
+    try:
+        yield Commands(server)
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def _serve() -> None:
+    for line in sys.stdin:
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            child = os.fork()
+            if child == 0:
+                _become(json.loads(line), out.fileno(), err.fileno())
+            _, status = os.waitpid(child, 0)
+            out.seek(0)
+            err.seek(0)
+            printed = out.read().decode()
+            done = Done(
+                os.waitstatus_to_exitcode(status),
+                printed.removesuffix(UNMET),
+                err.read().decode(),
+                not printed.endswith(UNMET),
+            )
+        print(json.dumps(done._asdict()), flush=True)
+
+
+def _become(command: dict[str, Any], out: int, err: int) -> None:
+    """The rest of the child's life."""
+    import steps
+
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    os.environ.clear()
+    os.environ.update(command["env"])
+    script = SCRIPTS / command["script"]
+    sys.argv = [str(script), *command["args"]]
+    fate = steps.watch()
+    code = 0
+    try:
+        runpy.run_path(str(script), run_name="__main__")
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    if not (fate and fate.left <= 0):
+        print(UNMET, end="")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _warm_up() -> None:
+    """Once, what takes most of a short command: imports, certificates, the SDK's types."""
+    from google.genai import types
+
+    from flowsheets import gemini, settlement  # noqa: F401
+
+    setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))  # noqa: B010
+    os.environ |= {"GEMINI_API_KEY": "none", "GOOGLE_GEMINI_BASE_URL": "http://127.0.0.1:9"}
+    gemini._client()
+    for name in TYPES:
+        getattr(types, name).model_rebuild()
+
+
+if __name__ == "__main__":
+    _warm_up()
+    _serve()

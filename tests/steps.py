@@ -1,0 +1,102 @@
+"""Something happens to a process at its n-th step: FATE=kill|full|cut, STEP=n.
+
+A step is what can be half done: each HTTP request before it leaves and after it was answered, each
+file opened for writing, each rename, removal and folder, and each statement of SQL that writes.
+
+kill  the process ends there, as by kill -9
+full  from there on the disk is full: no file, no folder and no row can be written
+cut   from there on the network is gone; a request that had left loses its answer
+
+Without FATE, or past the last step, nothing happens.
+"""
+
+import errno
+import os
+import signal
+import sqlite3
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+_WRITES = ("UPDATE", "INSERT", "COMMIT", "CREATE", "ALTER")
+
+
+def watch() -> "Fate | None":
+    """Let the environment's FATE meet this process."""
+    fate = os.environ.get("FATE")
+    return Fate(fate, int(os.environ["STEP"]), os.environ["DATA_ROOT"]) if fate else None
+
+
+class Fate:
+    """`left`: steps until it comes; 0 or less once it came."""
+
+    def __init__(self, fate: str, at: int, data_root: str) -> None:
+        self.fate = fate
+        self.left = at
+        self.data_root = data_root
+        self._watch_requests()
+        self._watch_sql()
+        sys.addaudithook(self._seen)
+
+    def met(self, *fates: str) -> bool:
+        """One more step of these fates; true from the n-th on. Does not return from a kill."""
+        if self.fate not in fates:
+            return False
+        self.left -= 1
+        if self.left == 0 and self.fate == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.left <= 0
+
+    def _seen(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open":
+            path, _mode, flags = arguments
+            writes = bool(flags & (os.O_WRONLY | os.O_RDWR))
+            if not (writes and str(path).startswith(self.data_root)):
+                return
+            if Path(str(path)).name.endswith((".lock", ".db")):
+                return
+        elif event in ("os.remove", "os.rename"):
+            self.met("kill")  # a full disk allows both
+            return
+        elif event != "os.mkdir":
+            return
+        if self.met("kill", "full"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _watch_sql(self) -> None:
+        met = self.met
+
+        class Connection(sqlite3.Connection):
+            def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
+                if sql.split(None, 1)[0].upper() in _WRITES and met("kill", "full"):
+                    raise sqlite3.OperationalError("database or disk is full")
+                return super().execute(sql, *arguments)
+
+            def executemany(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
+                if met("kill", "full"):
+                    raise sqlite3.OperationalError("database or disk is full")
+                return super().executemany(sql, *arguments)
+
+        connect = sqlite3.connect
+
+        def watched(*arguments: Any, **options: Any) -> sqlite3.Connection:
+            connection: sqlite3.Connection = connect(*arguments, **options, factory=Connection)
+            return connection
+
+        sqlite3.connect = watched  # type: ignore[assignment]
+
+    def _watch_requests(self) -> None:
+        met = self.met
+        send = httpx2.HTTPTransport.handle_request
+
+        def watched(self: httpx2.HTTPTransport, request: httpx2.Request) -> httpx2.Response:
+            if met("kill", "cut"):
+                raise httpx2.ConnectError("Network is unreachable", request=request)
+            response = send(self, request)
+            if met("kill", "cut"):
+                raise httpx2.ReadError("Connection reset by peer", request=request)
+            return response
+
+        httpx2.HTTPTransport.handle_request = watched  # type: ignore[method-assign]
