@@ -4,6 +4,7 @@
 #     discover   ->  jobs.db: one job a page
 #     render     ->  pages/…/page-NN.png
 #     process    ->  results/…/page-NN.json                            real time, the default way
+#     estimate   what the waiting pages would cost;  cost: what was spent
 #     batch-submit   (build_requests, submit)  ->  batches/<name>/     half the price, within 24 h
 #     batch-status ->  batches/<name>/batch.json
 #     batch-fetch  ->  batches/<name>/responses.jsonl  ->  results/…/page-NN.json
@@ -57,13 +58,17 @@ discover: | $(installed) ## register one job a page of the PDFs under SCANS_ROOT
 render: | $(installed) ## pending pages to upright PNGs            LIMIT= JOBS=
 	@$(venv) scripts/render.py --limit $(call quote,$(LIMIT)) --jobs $(call quote,$(JOBS))
 
+.PHONY: estimate
+estimate: | $(installed) ## what the waiting pages would cost, each way  LIMIT=
+	@$(venv) scripts/estimate.py --limit $(call quote,$(LIMIT))
+
 .PHONY: process
-process: | $(installed) ## real time: rendered pages to results       LIMIT= JOBS= (BATCH=1: as batch-submit)
+process: | $(installed) ## real time: rendered pages to results       LIMIT= JOBS= TIER=flex (BATCH=1: as batch-submit)
 ifeq ($(BATCH),1)
 	@$(venv) scripts/build_requests.py --limit $(call quote,$(LIMIT))
 	@$(venv) scripts/submit.py
 else
-	@$(venv) scripts/process.py --limit $(call quote,$(LIMIT)) --jobs $(call quote,$(JOBS))
+	@$(venv) scripts/process.py --limit $(call quote,$(LIMIT)) --jobs $(call quote,$(JOBS)) --tier $(call quote,$(TIER))
 endif
 
 .PHONY: batch-submit
@@ -90,6 +95,10 @@ batch-rescue: | $(installed) ## give up a batch, use what there is, free the res
 .PHONY: status
 status: | $(installed) ## pages by status, open batches
 	@$(venv) scripts/overview.py
+
+.PHONY: cost
+cost: | $(installed) ## what was spent, by month, model and way      FORMAT=json|csv
+	@$(venv) scripts/cost.py $(if $(FORMAT),$(call quote,--$(FORMAT)))
 
 .PHONY: retry
 retry: | $(installed) ## one finished page back to the queue         PDF= PAGE=

@@ -3,14 +3,14 @@
     python scripts/build_requests.py --limit 50
 
 Takes the next pages in (pdf_path, page_number) order; pages of folders that were built and not yet
-sent count. The pages are claimed first, so nobody else takes them; the folder appears when it is
-whole. Line 0, 1, 2 … of the requests is index 0, 1, 2 … of the manifest.
+sent count. First it says what they will cost, and takes none where that may go past MAX_USD. The
+pages are claimed first, so nobody else takes them; the folder appears when it is whole. Line 0, 1,
+2 … of the requests is index 0, 1, 2 … of the manifest.
 """
 
 import base64
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ import orjson
 from sqlite_utils import Database
 from tqdm import tqdm
 
-from flowsheets import jobs, lock, manifest, paths, recovery, settings
+from flowsheets import estimate, jobs, lock, manifest, parts, paths, recovery, settings
 from flowsheets.errors import Count, Problem
 from flowsheets.manifest import Line
 from flowsheets.paths import PageId
@@ -29,10 +29,6 @@ from flowsheets.request import page_request
 from flowsheets.settings import Settings
 
 LIMIT = 50
-
-# The API takes files of 2 GB; whether that is 2^31 or 2 * 10^9 is not said, hence room to spare.
-FILE_BYTES = 1_900_000_000
-LINE_BYTES = 200  # key, quotes and braces around a request, at the most
 
 
 @click.command()
@@ -55,11 +51,11 @@ def _build(db: Database, config: Settings, limit: int) -> int:
     """Claim up to `limit` pages and write their folders; returns how many pages."""
     if limit <= 0:
         return 0
+    _say_the_cost(db, config, limit)
     pages = jobs.claim(db, config.data_root, limit, config.max_attempts, "submitted")
-    overhead = len(orjson.dumps(page_request("", config.media_resolution))) + LINE_BYTES
-    sized = [(page, overhead + _base64_bytes(config.data_root, page)) for page in pages]
+    sized = parts.sized(config.data_root, pages, config.media_resolution)
     with tqdm(total=len(pages), desc="build", unit=" pages", disable=None, leave=False) as bar:
-        for part in split(sized, config.batch_pages, FILE_BYTES):
+        for part in parts.split(sized, config.batch_pages):
             name = manifest.new_name(datetime.now(UTC))
             lines, size = _write_folder(config, name, part, bar)
             if lines:
@@ -69,20 +65,13 @@ def _build(db: Database, config: Settings, limit: int) -> int:
     return len(pages)
 
 
-def split(
-    sized: Iterable[tuple[PageId, int]], most_pages: int, most_bytes: int
-) -> Iterator[list[PageId]]:
-    """Parts in order, each within both limits; a page over the limit alone is a part alone."""
-    part: list[PageId] = []
-    total = 0
-    for page, size in sized:
-        if part and (len(part) == most_pages or total + size > most_bytes):
-            yield part
-            part, total = [], 0
-        part.append(page)
-        total += size
-    if part:
-        yield part
+def _say_the_cost(db: Database, config: Settings, limit: int) -> None:
+    """The estimate of the next pages. Raises `Problem` where it may go past MAX_USD."""
+    pages, _ = jobs.choose(db, config.data_root, limit, config.max_attempts)
+    if pages:
+        basis = estimate.basis(db, config)
+        estimate.hold_to_limit(db, config, len(pages), basis)
+        click.echo(estimate.line(config, len(pages), basis))
 
 
 def _write_folder(
@@ -129,13 +118,6 @@ def _write_folder(
     except OSError as error:
         raise paths.cannot_write(folder, error) from error
     return len(lines), size
-
-
-def _base64_bytes(data_root: Path, page: PageId) -> int:
-    try:
-        return -(-paths.png(data_root, page).stat().st_size // 3) * 4
-    except OSError:
-        return 0  # it is left out when it is read
 
 
 def _unsent_pages(data_root: Path) -> int:

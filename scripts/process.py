@@ -3,10 +3,12 @@
     python scripts/process.py --limit 50 --jobs 4
 
 Each answer is on disk, verbatim, before it is read. A page whose answer is no use is `failed`; what
-would stop every page (a wrong key, no network, no quota) stops the run, with no try counted.
+would stop every page (a wrong key, no network, no quota) stops the run, with no try counted. With
+`--tier flex` at half the price, and slower: the API takes its time, and says no more often.
 """
 
 import base64
+import re
 import signal
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
@@ -28,27 +30,33 @@ LIMIT = 50
 CACHE_SECONDS = 3600  # a run that takes longer goes on without
 ANSWER_BYTES = 256 * 1024  # a page's answer has some 15 kB, with a long thought ten times that
 
+MODES = {"": "realtime", "standard": "realtime", "flex": "flex"}  # by TIER
+
 Answer = Path | Unread  # the saved answer of a page, or why there was no call
 
 
 @click.command()
 @click.option("--limit", type=Count("LIMIT", LIMIT), default=LIMIT)
 @click.option("--jobs", "workers", type=Count("JOBS"), default="")
-def main(limit: int, workers: int | None) -> None:
+@click.option("--tier", default="")
+def main(limit: int, workers: int | None, tier: str) -> None:
     """Read waiting pages now."""
+    mode = MODES.get(tier.strip().lower())
+    if mode is None:
+        raise Problem("TIER", f"{tier!r} is unknown", "Give TIER=flex, TIER=standard, or none")
     config = settings.load()
     db = jobs.connect(config.data_root)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: in good order
     try:
         with lock.held(config.data_root, "process"):
-            tally = _process(db, config, limit, workers or config.process_concurrency)
+            tally = _process(db, config, limit, workers or config.process_concurrency, mode)
     except lock.Held as held:
         click.echo(f"nothing processed: {held.holder} is at work on the pages")
         return
     click.echo(f"processed {tally.pages} pages: {tally}. Next: make status")
 
 
-def _process(db: Database, config: Settings, limit: int, workers: int) -> Tally:
+def _process(db: Database, config: Settings, limit: int, workers: int, mode: str) -> Tally:
     recovery.settle_dead_run(db, config)
     pages = jobs.claim(db, config.data_root, limit, config.max_attempts, "processing")
     if not pages:
@@ -56,7 +64,7 @@ def _process(db: Database, config: Settings, limit: int, workers: int) -> Tally:
     cached_content = None
     try:
         cached_content = _cache_prompt(config)
-        return _read_all(db, config, pages, workers, cached_content)
+        return _read_all(db, config, pages, workers, cached_content, mode)
     finally:
         # Whatever stopped the run, a full disk say: an answer that is saved was paid for and is
         # used, now or by the next command; what was not asked goes back to the queue.
@@ -65,12 +73,17 @@ def _process(db: Database, config: Settings, limit: int, workers: int) -> Tally:
 
 
 def _read_all(
-    db: Database, config: Settings, pages: list[PageId], workers: int, cached_content: str | None
+    db: Database,
+    config: Settings,
+    pages: list[PageId],
+    workers: int,
+    cached_content: str | None,
+    mode: str,
 ) -> Tally:
     """Ask for the pages side by side, settle each as it comes. Raises what stops the run."""
     tally = Tally()
     pool = ThreadPoolExecutor(workers)
-    open_calls = {pool.submit(_ask, page, config, cached_content): page for page in pages}
+    open_calls = {pool.submit(_ask, page, config, cached_content, mode): page for page in pages}
     try:
         bar = tqdm(total=len(pages), desc="process", unit=" pages", disable=None, leave=False)
         for call in as_completed(list(open_calls)):
@@ -86,29 +99,33 @@ def _read_all(
     return tally
 
 
-def _ask(page: PageId, config: Settings, cached_content: str | None) -> Answer:
+def _ask(page: PageId, config: Settings, cached_content: str | None, mode: str) -> Answer:
     """One page's call, in a thread of its own. The answer is on disk before anybody reads it."""
     try:
         image = paths.png(config.data_root, page).read_bytes()
     except OSError:
         return Unread("the page's image is missing; make render", ran=False)
-    saved = paths.real_time_response(config.data_root, page, jobs.now())
+    saved = paths.real_time_response(config.data_root, page, jobs.now(), mode)
     # The room is taken before the call: a disk that fills up meanwhile loses no paid answer.
     with paths.appearing(saved, reserve=ANSWER_BYTES) as file:
-        file.write(_answer(image, config, cached_content))
+        file.write(_answer(image, config, cached_content, mode))
     return saved
 
 
-def _answer(image: bytes, config: Settings, cached_content: str | None) -> bytes:
+def _answer(image: bytes, config: Settings, cached_content: str | None, mode: str) -> bytes:
     encoded = base64.b64encode(image).decode("ascii")
-    body = page_request(encoded, config.media_resolution, cached_content)
+    tier = "flex" if mode == "flex" else None
     try:
+        body = page_request(encoded, config.media_resolution, cached_content, tier)
         return gemini.generate(config.model, body)
     except gemini.ApiProblem as problem:
+        if tier and problem.code == 400 and re.search("tier|flex", problem.what, re.IGNORECASE):
+            raise Problem("TIER", problem.what, "Give TIER=standard, or take a batch") from problem
         if not cached_content or problem.code not in (403, 404) or problem.key_refused:
             raise
         # The cache outlived its hour: refused, so not paid for, and asked again without.
-        return gemini.generate(config.model, page_request(encoded, config.media_resolution))
+        body = page_request(encoded, config.media_resolution, service_tier=tier)
+        return gemini.generate(config.model, body)
 
 
 def _settle(db: Database, config: Settings, page: PageId, call: "Future[Answer]") -> Tally:

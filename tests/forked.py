@@ -1,11 +1,11 @@
 """The scripts as processes of their own that start in milliseconds: forked, with the SDK imported.
 
 `python tests/forked.py` reads a JSON line {"script", "args", "env"}, runs that script in a child
-whose environment is `env`, and answers {"code", "out", "err"}; a killed child's code is negative.
-Tests that need hundreds of commands use it; the others run `make`.
+whose environment is `env`, and answers with its end, a `Done`. A killed child's returncode is
+negative.
 """
 
-import contextlib
+import atexit
 import functools
 import json
 import os
@@ -14,12 +14,11 @@ import ssl
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = HERE.parent / "scripts"
+TOP = HERE.parent
 TYPES = (
     "BatchJob",
     "CachedContent",
@@ -35,20 +34,28 @@ UNMET = "\0"  # the last that a child prints where its fate did not meet it
 class Done(NamedTuple):
     """A command's end."""
 
-    code: int
-    out: str
-    err: str
-    fate_met: bool  # see steps.py; a killed process has met its fate
+    returncode: int
+    stdout: str
+    stderr: str
+    fate_met: bool = False  # see steps.py; a killed process has met its fate
 
 
 class Commands:
-    """The server, from a test's side."""
+    """The server, from the tests' side."""
 
-    def __init__(self, server: "subprocess.Popen[str]") -> None:
-        self._server = server
+    def __init__(self) -> None:
+        self._server = subprocess.Popen(
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=TOP,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join((str(TOP / "scripts"), str(HERE)))},
+        )
+        atexit.register(self._server.kill)
 
     def run(self, script: str, *args: str, env: dict[str, str]) -> Done:
-        """Run `scripts/SCRIPT` to its end."""
+        """Run `scripts/….py` to its end, in the project's folder."""
         assert self._server.stdin
         assert self._server.stdout
         print(json.dumps({"script": script, "args": args, "env": env}), file=self._server.stdin)
@@ -56,22 +63,10 @@ class Commands:
         return Done(**json.loads(self._server.stdout.readline()))
 
 
-@contextlib.contextmanager
-def running_commands() -> Iterator[Commands]:
-    """A server as long as the block lasts."""
-    path = os.pathsep.join((str(SCRIPTS), str(HERE)))
-    server = subprocess.Popen(
-        [sys.executable, __file__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": path},
-    )
-    try:
-        yield Commands(server)
-    finally:
-        server.kill()
-        server.communicate()
+@functools.cache
+def commands() -> Commands:
+    """This process's server, started when it is first wanted."""
+    return Commands()
 
 
 def _serve() -> None:
@@ -101,12 +96,12 @@ def _become(command: dict[str, Any], out: int, err: int) -> None:
     os.dup2(err, 2)
     os.environ.clear()
     os.environ.update(command["env"])
-    script = SCRIPTS / command["script"]
-    sys.argv = [str(script), *command["args"]]
+    script = command["script"]
+    sys.argv = [script, *command["args"]]
     fate = steps.watch()
     code = 0
     try:
-        runpy.run_path(str(script), run_name="__main__")
+        runpy.run_path(script, run_name="__main__")
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     except BaseException:

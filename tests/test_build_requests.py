@@ -8,7 +8,7 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
-import build_requests
+from flowsheets import parts
 from flowsheets.paths import PageId
 from station import PDF, Station
 
@@ -96,9 +96,9 @@ def test_splitting_loses_no_page_and_keeps_both_limits(
     sizes: list[int], most_pages: int, most_bytes: int
 ) -> None:
     sized = [(PageId(string.ascii_letters[n], n + 1), size) for n, size in enumerate(sizes[:52])]
-    parts = list(build_requests.split(sized, most_pages, most_bytes))
-    assert [page for part in parts for page in part] == [page for page, _ in sized]
+    made = list(parts.split(sized, most_pages, most_bytes))
+    assert [page for part in made for page in part] == [page for page, _ in sized]
     by_page = dict(sized)
-    for part in parts:
+    for part in made:
         assert 1 <= len(part) <= most_pages
         assert sum(by_page[page] for page in part) <= most_bytes or len(part) == 1

@@ -6,17 +6,15 @@ import json
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from emulator_process import Emulator
-from forked import Commands, Done, running_commands
+from forked import Done, commands
 from station import Station, billed
 
 GRACE = 1  # seconds; long enough for the emulator's listing, which does not lag here
@@ -47,18 +45,12 @@ HAPPENS = {"lines_shuffled": True, "batch_expired": True, "batch_cancelled_befor
 numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module")
-def commands() -> Iterator[Commands]:
-    with running_commands() as server:
-        yield server
-
-
 def test_any_order_loses_no_page_and_pays_for_none_twice(
-    commands: Commands, emulator: Emulator, tmp_path: Path
+    emulator: Emulator, tmp_path: Path
 ) -> None:
     class Machine(Disorder):
         def __init__(self) -> None:
-            super().__init__(commands, emulator, tmp_path)
+            super().__init__(emulator, tmp_path)
 
     run_state_machine_as_test(
         Machine,
@@ -75,9 +67,8 @@ def test_any_order_loses_no_page_and_pays_for_none_twice(
 class Disorder(RuleBasedStateMachine):
     """A station, its volunteers, and everything that can go wrong."""
 
-    def __init__(self, commands: Commands, emulator: Emulator, folder: Path) -> None:
+    def __init__(self, emulator: Emulator, folder: Path) -> None:
         super().__init__()
-        self.commands = commands
         self.emulator = emulator
         self.station = Station(Path(tempfile.mkdtemp(dir=folder)), emulator.url)
         self.station.scans.mkdir()
@@ -94,8 +85,8 @@ class Disorder(RuleBasedStateMachine):
         environment = self.station.environment(
             SUBMIT_GRACE=str(GRACE), MAX_ATTEMPTS="99", BATCH_PAGES="2", **more
         )
-        done = self.commands.run(script, *args, env=environment)
-        assert "Traceback" not in done.err, done.err
+        done = commands().run(f"scripts/{script}", *args, env=environment)
+        assert "Traceback" not in done.stderr, done.stderr
         return done
 
     def ids(self) -> list[tuple[str, Path]]:
@@ -189,7 +180,7 @@ class Disorder(RuleBasedStateMachine):
         while time.monotonic() < deadline:
             for script in ("build_requests.py", "submit.py", "fetch.py"):
                 done = self.run(script)
-                assert done.code == 0 or "unclear" in done.err, done.err
+                assert done.returncode == 0 or "unclear" in done.stderr, done.stderr
             if set(self.station.statuses()) == {"completed"}:
                 return
         raise AssertionError(self.station.rows())

@@ -4,13 +4,12 @@
 """
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from emulator_process import Emulator
-from forked import Commands, Done, running_commands
+from forked import Done, commands
 from station import Station, billed
 
 PAGES = 2
@@ -26,38 +25,32 @@ BEFORE = {
 }
 
 
-@pytest.fixture(scope="module")
-def commands() -> Iterator[Commands]:
-    with running_commands() as server:
-        yield server
+def run(station: Station, script: str, **more: str) -> Done:
+    return commands().run(f"scripts/{script}", env=station.environment(**more))
 
 
-def run(commands: Commands, station: Station, script: str, **more: str) -> Done:
-    return commands.run(script, env=station.environment(**more))
-
-
-def settle(commands: Commands, station: Station) -> None:
+def settle(station: Station) -> None:
     """What cron and a person do next, until nothing is left to do."""
     for _ in range(100):
         for script in ("build_requests.py", "submit.py", "fetch.py"):
-            done = run(commands, station, script)
-            assert done.code == 0, done.err
+            done = run(station, script)
+            assert done.returncode == 0, done.stderr
         if set(station.statuses()) == {"completed"}:
             return
     raise AssertionError(station.statuses())
 
 
-def ready(commands: Commands, station: Station, script: str) -> None:
+def ready(station: Station, script: str) -> None:
     """Bring the station to where the script has something to do."""
     for earlier in BEFORE[script]:
-        assert run(commands, station, earlier).code == 0
+        assert run(station, earlier).returncode == 0
     if script == "fetch.py":
-        wait_until_it_ended(commands, station)
+        wait_until_it_ended(station)
 
 
-def wait_until_it_ended(commands: Commands, station: Station) -> None:
+def wait_until_it_ended(station: Station) -> None:
     for _ in range(500):
-        if "SUCCEEDED" in run(commands, station, "status.py").out:
+        if "SUCCEEDED" in run(station, "status.py").stdout:
             return
     raise AssertionError("the batch never ended")
 
@@ -71,33 +64,33 @@ def bought(emulator: Emulator, before: dict[str, int]) -> list[int]:
 @pytest.mark.parametrize("script", BEFORE)
 @pytest.mark.parametrize("fate", ["kill", "full", "cut"])
 def test_at_whichever_step_each_page_is_paid_for_once_and_completed(
-    commands: Commands, tmp_path: Path, emulator: Emulator, script: str, fate: str
+    tmp_path: Path, emulator: Emulator, script: str, fate: str
 ) -> None:
     for step in range(1, MOST_STEPS, STRIDE):
         station = Station(tmp_path / str(step), emulator.url)
         station.scans.mkdir(parents=True)
         station.rendered(PAGES, f"{fate}{script[0]}{step}.pdf")
         before = billed(emulator.ledger())
-        ready(commands, station, script)
-        done = run(commands, station, script, FATE=fate, STEP=str(step))
+        ready(station, script)
+        done = run(station, script, FATE=fate, STEP=str(step))
         if fate != "kill":
             assert_one_clear_line(done)
         in_flight = 0  # real-time calls whose answer was lost on the way: billed, and failed
         if script == "process.py":
             in_flight = station.statuses().count("processing" if fate == "kill" else "failed")
-        settle(commands, station)
+        settle(station)
         assert_paid_once(bought(emulator, before), step, allowed=in_flight)
         assert_nothing_left_over(station)
         if not done.fate_met:  # past the last step
-            assert done.code == 0
+            assert done.returncode == 0
             return
     raise AssertionError("the command never got through")
 
 
 def assert_one_clear_line(done: Done) -> None:
-    assert "Traceback" not in done.err
-    errors = [line for line in done.err.splitlines() if line.startswith("Error: ")]
-    assert len(errors) == (1 if done.code else 0), done.err
+    assert "Traceback" not in done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == (1 if done.returncode else 0), done.stderr
 
 
 def assert_paid_once(times: list[int], step: int, allowed: int) -> None:

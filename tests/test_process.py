@@ -3,6 +3,11 @@
 import json
 import signal
 import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
 
 from emulator_process import Emulator, wait_for
 from station import PDF, TOP, Station, billed
@@ -179,3 +184,47 @@ def test_an_answer_whose_result_cannot_be_written_is_kept_and_used_later(
     online.good("process")
     assert online.statuses() == ["completed"]
     assert sum(billed(emulator.ledger()).values()) == before + 1
+
+
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    """The address of an API that knows no flex for this model: 400 to each call."""
+
+    class Refusal(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            message = "Service tier FLEX is not supported for this model."
+            error = {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}
+            self.send_response(400)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(json.dumps({"error": error}).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Refusal)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_tier_that_the_api_refuses_stops_the_run_and_costs_no_try(
+    station: Station, refusing: str
+) -> None:
+    station.rendered(2)
+    station.base_url = refusing
+    done = station.make("process", "TIER=flex", "JOBS=1")
+    assert done.returncode != 0
+    (said,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert said.startswith("Error: TIER: answered 400 INVALID_ARGUMENT: Service tier FLEX is not")
+    assert "Traceback" not in done.stderr
+    assert [(r["status"], r["attempts"]) for r in station.rows()] == [("rendered", 0)] * 2
+
+
+def test_a_tier_without_sense_is_one_clear_line(station: Station) -> None:
+    station.rendered(1)
+    assert station.error("process", "TIER=cheap") == (
+        "Error: TIER: 'cheap' is unknown. Give TIER=flex, TIER=standard, or none"
+    )

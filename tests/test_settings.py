@@ -64,5 +64,6 @@ def test_the_example_names_every_setting() -> None:
         "MAX_ATTEMPTS",
         "SUBMIT_GRACE",
         "BATCH_PAGES",
+        "MAX_USD",
     ):
         assert f"{name}=" in example

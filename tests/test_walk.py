@@ -15,6 +15,7 @@ SAMPLES = Path(__file__).parent / "samples"
 
 
 def test_a_page_from_its_pdf_to_its_json(online: Station, emulator: Emulator) -> None:
+    online.real = True
     (upright,) = online.scan(1)
     assert "registered 1 new pages" in online.good("discover")
     assert "rendered 1 pages" in online.good("render")
@@ -28,6 +29,7 @@ def test_a_page_from_its_pdf_to_its_json(online: Station, emulator: Emulator) ->
     sent = json.loads(line)
     assert (sent["pdf_path"], sent["page_number"], sent["index"]) == (PDF, 1, 0)
     assert result.comments_raw == f"sha256 {sent['image_sha256']}"
+    assert "batch: $0." in online.good("cost")
     (row,) = online.rows()
     assert (row["status"], row["batch_id"], row["within_batch_index"]) == (
         "completed",

@@ -3,7 +3,8 @@
     make demo
 
 Starts the emulator, runs each command of the Makefile as a person would type it, first in a batch
-and then in real time, and shows what came of it: time, tokens, and one block beside its truth.
+and then in real time, and shows what came of it: time, what Google would have billed, and one block
+beside its truth.
 """
 
 import os
@@ -40,7 +41,7 @@ DEADLINE_SECONDS = 600
 # A person's own settings would make it another run.
 OTHERS = re.compile(
     r"(GEMINI|GOOGLE|MAX|BATCH|MAKE)_.*|MAKE(FLAGS|LEVEL|FILES|OVERRIDES)|MFLAGS"
-    r"|(RENDER|PROCESS)_CONCURRENCY|SUBMIT_GRACE|BATCH|LIMIT|ID|JOBS"
+    r"|(RENDER|PROCESS)_CONCURRENCY|SUBMIT_GRACE|BATCH|LIMIT|ID|JOBS|TIER|FORMAT"
 )
 
 Rows = dict[tuple[str, int], str]  # (block, row_index) -> its text
@@ -55,7 +56,9 @@ def main() -> None:
     _empty_folder()
     with _emulator() as address:
         batch, real_time = _run_all(_environment(address))
-    _show_spent(batch, real_time)
+    click.echo("\nNothing was paid: the tokens are the emulator's, the prices are Google's.")
+    click.echo(f"seconds: {batch:.1f} in a batch, {real_time:.1f} in real time")
+    click.echo(f"results: {DEMO / 'results'}")
     _show_page()
 
 
@@ -109,6 +112,7 @@ def _run_all(environment: dict[str, str]) -> tuple[float, float]:
     _run(environment, "process", "LIMIT=2")
     seconds = between - start, time.monotonic() - between
     _run(environment, "status")
+    _run(environment, "cost")
     return seconds
 
 
@@ -149,24 +153,6 @@ def _run(environment: dict[str, str], *words: str, shown: bool = True) -> str:
         click.echo("" if shown else "".join(lines), nl=False)
         raise Problem(typed, "failed", "Its output is above; then run it again: make demo")
     return "".join(lines)
-
-
-def _show_spent(batch: float, real_time: float) -> None:
-    files = DEMO.glob("batches/*/responses.jsonl")
-    lines = [orjson.loads(line) for path in files for line in path.read_bytes().splitlines()]
-    in_batch = [line.get("response") or {} for line in lines]
-    singly = [orjson.loads(path.read_bytes()) for path in DEMO.glob("responses/**/*.json")]
-    click.echo(f"\n{'way':<10}{'pages':>8}{'seconds':>10}{'tokens in':>12}{'tokens out':>12}")
-    for way, seconds, answers in (("batch", batch, in_batch), ("real time", real_time, singly)):
-        read = _tokens(answers, "promptTokenCount")
-        written = _tokens(answers, "candidatesTokenCount", "thoughtsTokenCount")
-        click.echo(f"{way:<10}{len(answers):>8}{seconds:>10.1f}{read:>12,}{written:>12,}")
-    click.echo(f"results: {DEMO / 'results'}")
-
-
-def _tokens(answers: list[dict[str, Any]], *names: str) -> int:
-    usages = [answer.get("usageMetadata") or {} for answer in answers]
-    return sum(usage.get(name) or 0 for usage in usages for name in names)
 
 
 def _show_page() -> None:

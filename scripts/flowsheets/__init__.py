@@ -5,6 +5,10 @@ scan       a PDF's pages as upright images
 request    one page's request, the same in real time and in a batch
 response   one response: the page in it, or the reason why there is none
 jobs       jobs.db: the state machine, drawn
+usage      what was paid for, a row an answer
+prices     tokens to dollars; the only importer of genai-prices
+estimate   what pages will cost, before
+parts      pages to batches, within the limits
 manifest   a batch's folder: manifest, requests, journal
 operation  the API's word on a batch
 submission from a built folder to a batch at the API, once

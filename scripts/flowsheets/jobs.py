@@ -20,7 +20,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from flowsheets import paths
+from flowsheets import paths, usage
 from flowsheets.errors import Problem
 from flowsheets.paths import PageId
 
@@ -64,7 +64,9 @@ _ADDED = {"batch_id": str, "within_batch_index": int}
 
 
 def connect(data_root: Path) -> Database:
-    """Open `jobs.db`, made or given its two new columns on first use; no row is touched.
+    """Open `jobs.db`, made or given what is new in it on first use; no row is touched.
+
+    New to an older one are two columns of `jobs`, and the table `usage`.
 
     Raises `Problem` where it is no database, or cannot be written.
     """
@@ -80,6 +82,8 @@ def connect(data_root: Path) -> Database:
                 db.table("jobs").add_column(column, kind)
             db.execute("CREATE INDEX IF NOT EXISTS idx_jobs_status ON jobs(status)")
             db.execute("CREATE INDEX IF NOT EXISTS idx_jobs_batch_id ON jobs(batch_id)")
+            for statement in usage.SCHEMA:
+                db.execute(statement)
     except (OSError, sqlite3.Error) as error:
         raise Problem(
             path, f"cannot be opened ({error})", "Look at the file and its folder"
@@ -163,6 +167,15 @@ def claim(db: Database, data_root: Path, limit: int, max_attempts: int, new: str
     Guarded row by row, so two commands at once never get the same page. A rendered page whose
     image is gone goes back to `pending`; a failed one without an image waits for `make render`.
     """
+    chosen, lost = choose(db, data_root, limit, max_attempts)
+    flip(db, lost, "rendered", "pending", last_error="the page's image is missing; make render")
+    return flip(db, chosen, ("rendered", "failed"), new, batch_id=None, within_batch_index=None)
+
+
+def choose(
+    db: Database, data_root: Path, limit: int, max_attempts: int
+) -> tuple[list[PageId], list[PageId]]:
+    """What `claim` would take, in order, and the rendered pages without an image on the way."""
     chosen: list[PageId] = []
     lost: list[PageId] = []
     for page, status in waiting(db, max_attempts):
@@ -172,8 +185,7 @@ def claim(db: Database, data_root: Path, limit: int, max_attempts: int, new: str
                 break
         elif status == "rendered":
             lost.append(page)
-    flip(db, lost, "rendered", "pending", last_error="the page's image is missing; make render")
-    return flip(db, chosen, ("rendered", "failed"), new, batch_id=None, within_batch_index=None)
+    return chosen, lost
 
 
 def to_render(db: Database, max_attempts: int) -> Iterator[tuple[PageId, str]]:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -39,9 +40,24 @@ def result(data_root: Path, page: PageId) -> Path:
     return data_root / "results" / _stem(page) / f"{_leaf(page)}.json"
 
 
-def real_time_response(data_root: Path, page: PageId, at: str) -> Path:
-    """A real-time answer, verbatim; `at` is an ISO time, so that names sort by time."""
-    return data_root / "responses" / _stem(page) / f"{_leaf(page)}.{at.replace(':', '')}.json"
+def real_time_response(data_root: Path, page: PageId, at: str, mode: str = "realtime") -> Path:
+    """A real-time answer, verbatim; `at` is an ISO time, so that names sort by time.
+
+    One that was asked for in another mode (`flex`) says so before the `.json`.
+    """
+    name = f"{_leaf(page)}.{at.replace(':', '')}" + (f".{mode}" if mode != "realtime" else "")
+    return data_root / "responses" / _stem(page) / f"{name}.json"
+
+
+def asked_for(saved: Path) -> tuple[str, str]:
+    """When and in which mode a real-time answer was asked for, by its name: (ISO UTC, mode)."""
+    at = saved.name.removesuffix(".json").partition(".")[2]
+    mode = "flex" if at.endswith(".flex") else "realtime"
+    try:
+        moment = datetime.fromisoformat(at.removesuffix(".flex")).astimezone(UTC)
+    except ValueError:  # renamed by hand
+        moment = datetime.fromtimestamp(saved.stat().st_mtime, UTC)
+    return moment.isoformat(timespec="microseconds"), mode
 
 
 def real_time_responses(data_root: Path, page: PageId) -> list[Path]:

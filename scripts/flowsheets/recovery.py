@@ -2,11 +2,12 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import orjson
 from sqlite_utils import Database
 
-from flowsheets import jobs, lock, manifest, paths, response, settlement
+from flowsheets import jobs, lock, manifest, paths, response, settlement, usage
 from flowsheets.errors import Problem
 from flowsheets.paths import PageId
 from flowsheets.settings import Settings
@@ -65,13 +66,21 @@ def settle_dead_run(db: Database, settings: Settings) -> int:
 
 
 def read_saved(page: PageId, saved: Path, model: str) -> settlement.Outcome:
-    """What came of a page, from its real-time answer on disk."""
+    """What came of a page, from its real-time answer on disk, and what was paid for it.
+
+    `model` is the one that was asked for.
+    """
+    answer: Any = None
     try:
         answer = orjson.loads(saved.read_bytes())
+        reading = response.read(answer)
     except ValueError:
-        return settlement.Outcome(page, response.Unread("the answer is no JSON"), model)
-    reading = response.read(answer)
-    return settlement.Outcome(page, reading, settlement.model_version(answer, model))
+        reading = response.Unread("the answer is no JSON")
+    at, asked = paths.asked_for(saved)
+    version = settlement.model_version(answer, model)
+    mode, tokens = usage.mode(answer, asked), usage.tokens(answer)
+    paid = usage.Answer(page, None, mode, model, version, tokens, at)
+    return settlement.Outcome(page, reading, version, paid)
 
 
 def _saved_since_claim(db: Database, data_root: Path, page: PageId) -> Path | None:

@@ -13,14 +13,18 @@ TASK = "Transcribe this flowsheet page."
 
 
 def page_request(
-    image_base64: Any, media_resolution: str, cached_content: str | None = None
+    image_base64: Any,
+    media_resolution: str,
+    cached_content: str | None = None,
+    service_tier: str | None = None,
 ) -> dict[str, Any]:
     """The body of `generateContent` for one page, which is also `request` in a batch's line.
 
     `image_base64` is the PNG, base64 in the standard alphabet: a str, or an `orjson.Fragment` that
     holds it quoted. `media_resolution` is low, medium, high or ultra_high. With `cached_content`
     (`cachedContents/…`) the prompt lies in that cache and is not repeated: the API refuses a
-    request that names a cache and has a systemInstruction.
+    request that names a cache and has a systemInstruction. `service_tier` (`flex`) is for real time
+    alone: a batch has its own price.
     """
     level = f"MEDIA_RESOLUTION_{media_resolution.upper()}"
     image: dict[str, Any] = {"inlineData": {"mimeType": "image/png", "data": image_base64}}
@@ -37,6 +41,8 @@ def page_request(
         "contents": [{"role": "user", "parts": [image, {"text": TASK}]}],
         "generationConfig": config,
     }
+    if service_tier:
+        body["serviceTier"] = service_tier
     if cached_content:
         body["cachedContent"] = cached_content
     else:

@@ -1,7 +1,9 @@
 """The settings: environment first, then `.env` at the top of the project, then the default."""
 
 import os
+import re
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 from dotenv import load_dotenv
@@ -16,7 +18,8 @@ MEDIA_RESOLUTIONS = ("low", "medium", "high", "ultra_high")
 class Settings:
     """Every setting but the key and the API's address, which `gemini` alone reads.
 
-    `submit_grace` is in seconds, the other numbers are counts.
+    `submit_grace` is in seconds, `max_usd` in dollars (None: no limit), the other numbers are
+    counts.
     """
 
     model: str
@@ -28,6 +31,7 @@ class Settings:
     max_attempts: int
     submit_grace: int
     batch_pages: int
+    max_usd: Decimal | None
 
 
 def load() -> Settings:
@@ -50,6 +54,7 @@ def load() -> Settings:
         max_attempts=_number("MAX_ATTEMPTS", 3, least=1),
         submit_grace=_number("SUBMIT_GRACE", 300, least=0),
         batch_pages=_number("BATCH_PAGES", 1000, least=1),
+        max_usd=_dollars("MAX_USD"),
     )
 
 
@@ -81,3 +86,12 @@ def _number(name: str, default: int, least: int) -> int:
             name, f"{text!r} is no whole number of {least} or more", f"Give {name}={default}"
         )
     return int(text)
+
+
+def _dollars(name: str) -> Decimal | None:
+    text = _text(name, "")
+    if not text:
+        return None
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) or not Decimal(text):
+        raise Problem(name, f"{text!r} is no amount of dollars above 0", f"Give {name}=5.00")
+    return Decimal(text)

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 import orjson
 from sqlite_utils import Database
 
-from flowsheets import jobs, page, paths, response
+from flowsheets import jobs, page, paths, response, usage
 from flowsheets.manifest import Batch
 from flowsheets.page import PageReading
 from flowsheets.paths import PageId
@@ -30,11 +30,12 @@ NO_RESPONSE = Unread("no response in the result file")
 
 
 class Outcome(NamedTuple):
-    """What came of one page."""
+    """What came of one page, and what was paid for it; `reading` None: it is settled already."""
 
     page: PageId
-    reading: PageReading | Unread
+    reading: PageReading | Unread | None
     model_version: str
+    paid: usage.Answer | None = None
 
 
 @dataclass
@@ -104,7 +105,8 @@ def settle_batch(
     """Settle every page of the batch that is still `submitted` in it; the others stay as they are.
 
     `seen` says where each response lies in `responses.jsonl`; a page without one gets `missing`.
-    `model` is named where a response does not say which model answered.
+    Each response was paid for and is noted, also that of a page that is settled already.
+    `model` is named where neither the journal nor a response says which model was asked.
     """
     still_out = set(jobs.in_status(db, "submitted", batch.batch_id))
     tally = Tally()
@@ -122,20 +124,27 @@ def settle(
     old: str,
     in_batch: str | None = None,
 ) -> Tally:
-    """Write the results, then move the pages out of the status `old`, in one transaction."""
+    """Write the results, then move the pages out of the status `old`, in one transaction.
+
+    What was paid is noted in the same one, so that no page moves without it.
+    """
     for outcome in outcomes:
         if isinstance(outcome.reading, PageReading):
             done = page.result(outcome.reading, outcome.model_version)
             paths.write_whole(paths.result(data_root, outcome.page), done.to_json())
     tally = Tally()
+    paid = [usage.row(outcome.paid) for outcome in outcomes if outcome.paid]
     with jobs.transaction(db):
+        usage.note(db, paid)
         for outcome in outcomes:
             tally += _flip(db, data_root, outcome, old, in_batch)
     return tally
 
 
 def _flip(db: Database, data_root: Path, outcome: Outcome, old: str, in_batch: str | None) -> Tally:
-    one, reading, model_version = outcome
+    one, reading, model_version, _ = outcome
+    if reading is None:
+        return Tally()
     if isinstance(reading, PageReading):
         path = str(paths.result(data_root, one))
         moved = jobs.flip(
@@ -183,20 +192,24 @@ def _outcomes(
 ) -> Iterator[Outcome]:
     responses = batch.folder / "responses.jsonl"
     cached = batch.cached_content is not None
+    sent = batch.last("create_sent") or batch.last("created") or {}
+    asked, at = sent.get("model", model), sent.get("at") or jobs.now()
     with ExitStack() as stack:
         file = stack.enter_context(responses.open("rb")) if seen.offsets else io.BytesIO()
         for line, one in zip(batch.lines, batch.pages, strict=True):
-            if one not in still_out:
-                continue
             offset = seen.offsets.get(line["key"])
             if offset is None:
-                yield Outcome(one, missing, model)
+                yield Outcome(one, missing if one in still_out else None, asked)
                 continue
             answer = _line_at(file, offset)
-            reading = response.read_line(answer, cached)
+            reading = response.read_line(answer, cached) if one in still_out else None
             if isinstance(reading, PageReading):
                 reading = _of_this_image(reading, data_root, one, line["image_sha256"])
-            yield Outcome(one, reading, model_version(answer.get("response"), model))
+            version, paid = asked, None
+            if isinstance(body := answer.get("response"), dict):
+                version, tokens = model_version(body, asked), usage.tokens(body)
+                paid = usage.Answer(one, batch.batch_id, "batch", asked, version, tokens, at)
+            yield Outcome(one, reading, version, paid)
 
 
 def model_version(answer: Any, model: str) -> str:

@@ -1,0 +1,170 @@
+"""What was spent, by month, model and way, from the table `usage` of jobs.db: asks no API.
+
+    python scripts/cost.py --csv > costs.csv
+
+Beside it, what the same tokens would have cost in real time. Cached tokens have the price of cached
+tokens on both sides, so the ratio is the true one, whatever it is. An answer whose price is not
+known is counted as such, and in no sum of dollars. What a prompt cache costs by the hour is not in
+it: no answer says that.
+"""
+
+import csv
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+import orjson
+
+from flowsheets import jobs, prices, settings, usage
+from flowsheets.errors import Problem, warn
+from flowsheets.paths import PageId
+
+WAYS = {"realtime": "real time", "batch": "batch", "flex": "flex"}
+COUNTS = usage.Tokens._fields[:4]  # the total is their sum
+
+Group = tuple[str, str, str]  # month (UTC), model as asked for, mode
+
+
+@dataclass
+class Spent:
+    """Answers added up. `usd` and `real_time` are dollars of those whose price is known."""
+
+    pages: set[PageId] = field(default_factory=set)
+    answers: int = 0
+    tokens: Counter[str] = field(default_factory=Counter)
+    without_price: int = 0
+    usd: float = 0.0
+    real_time: float = 0.0
+    price_lists: set[str] = field(default_factory=set)
+
+    @property
+    def ratio(self) -> float | None:
+        return self.usd / self.real_time if self.real_time else None
+
+    def columns(self) -> dict[str, Any]:
+        """The row of the books; dollars are null where no answer has a known price."""
+        known = self.without_price < self.answers
+        return {
+            "pages": len(self.pages),
+            "answers": self.answers,
+            **{name: self.tokens[name] for name in COUNTS},
+            "answers_without_price": self.without_price,
+            "usd_known": round(self.usd, 6) if known else None,
+            "usd_in_real_time": round(self.real_time, 6) if known else None,
+            "ratio": round(self.ratio, 4) if self.ratio is not None else None,
+            "price_list": "; ".join(sorted(self.price_lists)),
+        }
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--csv", "as_csv", is_flag=True)
+@click.argument("unknown", nargs=-1)
+def main(as_json: bool, as_csv: bool, unknown: tuple[str, ...]) -> None:
+    """Show what was spent."""
+    if unknown:
+        raise Problem("FORMAT", f"{unknown[0].strip('-')!r} is unknown", "Give json, csv, or none")
+    db = jobs.connect(settings.load().data_root)
+    groups: dict[Group, Spent] = {}
+    for answer, usd, price_list in usage.noted(db):
+        group = (answer.requested_at[:7], answer.model, answer.mode)
+        _add(groups.setdefault(group, Spent()), answer, usd, price_list)
+    rows = [
+        {"month": month, "model": model, "mode": mode, **groups[month, model, mode].columns()}
+        for month, model, mode in sorted(groups)
+    ]
+    if as_json:
+        totals = {mode: _sum(groups, mode).columns() for mode in WAYS if _sum(groups, mode).answers}
+        everything = {"rows": rows, "totals": {**totals, "all": _sum(groups).columns()}}
+        click.echo(orjson.dumps(everything, option=orjson.OPT_INDENT_2))
+    elif as_csv:
+        names = ["month", "model", "mode", *Spent().columns()]
+        writer = csv.DictWriter(sys.stdout, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    elif rows:
+        _show(groups)
+    else:
+        click.echo("no answer was paid for yet. Next: make estimate")
+    for model, mode in sorted({(model, mode) for _, model, mode in groups}):
+        said = prices.remark(model, mode)
+        if said:
+            warn(said)
+
+
+def _add(spent: Spent, answer: usage.Answer, usd: float | None, price_list: str | None) -> None:
+    spent.pages.add(answer.page)
+    spent.answers += 1
+    if answer.tokens:
+        spent.tokens.update({name: getattr(answer.tokens, name) for name in COUNTS})
+    now = usage.price(answer, "realtime")
+    if usd is None or now is None:
+        spent.without_price += 1
+        return
+    spent.usd += usd
+    spent.real_time += float(now.usd)
+    spent.price_lists.add(price_list or "")
+
+
+def _sum(groups: dict[Group, Spent], mode: str | None = None) -> Spent:
+    total = Spent()
+    for (_, _, each), spent in groups.items():
+        if mode in (None, each):
+            total.pages |= spent.pages
+            total.answers += spent.answers
+            total.tokens.update(spent.tokens)
+            total.without_price += spent.without_price
+            total.usd += spent.usd
+            total.real_time += spent.real_time
+            total.price_lists |= spent.price_lists
+    return total
+
+
+def _show(groups: dict[Group, Spent]) -> None:
+    model_width = max(len(model) for _, model, _ in groups)
+    _line(
+        ("month", "model", "way", "answers", "input", "cached", "output", "thinking"),
+        ("dollars", "real time", "ratio"),
+        model_width,
+    )
+    for (month, model, mode), spent in sorted(groups.items()):
+        counts = (f"{spent.tokens[name]:,}" for name in COUNTS)
+        dollars = ("-", "-", "-")
+        if spent.ratio is not None:
+            dollars = (
+                prices.dollars(spent.usd),
+                prices.dollars(spent.real_time),
+                f"{spent.ratio:.2f}",
+            )
+        _line((month, model, WAYS[mode], f"{spent.answers:,}", *counts), dollars, model_width)
+    for mode in WAYS:
+        spent = _sum(groups, mode)
+        if spent.answers:
+            click.echo(f"{WAYS[mode]}: {_said(spent, mode)}")
+
+
+def _line(cells: Iterable[str], dollars: tuple[str, str, str], model_width: int) -> None:
+    month, model, way, answers, *counts = cells
+    line = f"{month:<8}{model:<{model_width}}  {way:<10}{answers:>8}"
+    line += "".join(f"{count:>12}" for count in counts)
+    click.echo(line + f"{dollars[0]:>11}{dollars[1]:>11}{dollars[2]:>7}")
+
+
+def _said(spent: Spent, mode: str) -> str:
+    """`$1.23 for 1,000 pages, 0.50 of real time ($2.46)`, and what is not in it."""
+    unknown = f"{spent.without_price:,} answers without a known price"
+    if spent.ratio is None:
+        return unknown
+    said = f"{prices.dollars(spent.usd)} for {len(spent.pages):,} pages"
+    if spent.answers != len(spent.pages):
+        said += f" ({spent.answers:,} answers)"
+    if mode != "realtime":
+        said += f", {spent.ratio:.2f} of real time ({prices.dollars(spent.real_time)})"
+    return f"{said}; {unknown} on top" if spent.without_price else said
+
+
+if __name__ == "__main__":
+    main()

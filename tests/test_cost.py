@@ -1,0 +1,122 @@
+"""make cost: what was spent, and what it would have been in real time."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from flowsheets import jobs, usage
+from flowsheets.paths import PageId
+from station import Station
+
+MODEL = "gemini-3.1-pro-preview"
+PAGE = usage.Tokens(3000, 0, 2000, 600, 5600)  # $0.0372 in real time
+COLUMNS = (
+    "month,model,mode,pages,answers,prompt_token_count,cached_content_token_count,"
+    "candidates_token_count,thoughts_token_count,answers_without_price,usd_known,"
+    "usd_in_real_time,ratio,price_list"
+)
+CACHED = usage.Tokens(3000, 2000, 2600, 0, 5600)
+
+
+def spent(
+    station: Station,
+    mode: str,
+    pages: int,
+    tokens: usage.Tokens | None = PAGE,
+    model: str = MODEL,
+    month: str = "2026-11",
+) -> None:
+    """So many answers of one kind, in jobs.db."""
+    station.data.mkdir(exist_ok=True)
+    db = jobs.connect(station.data)
+    batch = f"batches/{mode}-{model}-{month}" if mode == "batch" else None
+    at = f"{month}-05T12:00:00.000000+00:00"
+    with jobs.transaction(db):
+        usage.note(
+            db,
+            [
+                usage.row(usage.Answer(PageId(mode, n), batch, mode, model, "x", tokens, at))
+                for n in range(1, pages + 1)
+            ],
+        )
+    db.close()
+
+
+def test_nothing_spent_is_one_line_and_asks_for_no_key(station: Station) -> None:
+    station.data.mkdir()
+    said = station.good("cost", GEMINI_API_KEY="")
+    assert said == "no answer was paid for yet. Next: make estimate\n"
+
+
+def test_a_batch_is_half_of_real_time_by_hand(station: Station) -> None:
+    spent(station, "batch", 1000)
+    said = station.good("cost").splitlines()
+    # 1,000 x (3,000 x $1 + 2,600 x $6) / 1,000,000, and twice that
+    assert said[-1] == "batch: $18.60 for 1,000 pages, 0.50 of real time ($37.20)"
+    assert said[1].split() == (
+        f"2026-11 {MODEL} batch 1,000 3,000,000 0 2,000,000 600,000 $18.60 $37.20 0.50".split()
+    )
+
+
+def test_each_way_and_month_has_its_own_line_and_flex_names_its_list(station: Station) -> None:
+    spent(station, "realtime", 2, month="2026-10")
+    spent(station, "batch", 2)
+    spent(station, "flex", 2)
+    done = station.make("cost")
+    assert [line.split()[:3] for line in done.stdout.splitlines()[1:4]] == [
+        ["2026-10", MODEL, "real"],
+        ["2026-11", MODEL, "batch"],
+        ["2026-11", MODEL, "flex"],
+    ]
+    assert done.stdout.splitlines()[-3:] == [
+        "real time: $0.0744 for 2 pages",
+        "batch: $0.0372 for 2 pages, 0.50 of real time ($0.0744)",
+        "flex: $0.0372 for 2 pages, 0.50 of real time ($0.0744)",
+    ]
+    assert done.stderr.startswith(f"Warning: {MODEL} in flex: genai-prices 0.2.3 has no price, ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_cached_tokens_are_not_halved_again_and_the_ratio_says_so(station: Station) -> None:
+    spent(station, "batch", 10, CACHED)
+    # batch .001 + .0004 + .0156 = .0170, real time .002 + .0004 + .0312 = .0336 a page
+    assert station.good("cost").endswith("batch: $0.170 for 10 pages, 0.51 of real time ($0.336)\n")
+
+
+def test_an_unknown_price_is_counted_and_never_shown_as_nothing(station: Station) -> None:
+    spent(station, "batch", 3, model="gemini-3.5-flash")
+    done = station.make("cost")
+    assert done.stdout.endswith("batch: 3 answers without a known price\n")
+    assert "$" not in done.stdout
+    assert "Warning: gemini-3.5-flash in batch: genai-prices 0.2.3 has no price" in done.stderr
+    spent(station, "batch", 2)
+    assert station.good("cost").endswith(
+        "batch: $0.0372 for 3 pages (5 answers), 0.50 of real time ($0.0744);"
+        " 3 answers without a known price on top\n"
+    )
+    totals = json.loads(station.good("cost", "FORMAT=json"))["totals"]["all"]
+    assert (totals["answers"], totals["answers_without_price"]) == (5, 3)
+    assert totals["usd_known"] == pytest.approx(0.0372)
+
+
+def test_the_books_get_the_same_rows_as_json_and_csv(station: Station) -> None:
+    spent(station, "realtime", 2)
+    spent(station, "batch", 2, None, month="2026-10")
+    said = json.loads(station.good("cost", "FORMAT=json"))
+    table = list(csv.DictReader(io.StringIO(station.good("cost", "FORMAT=csv"))))
+    as_text = [{k: "" if v is None else str(v) for k, v in row.items()} for row in said["rows"]]
+    assert table == as_text
+    assert [(row["month"], row["mode"], row["usd_known"]) for row in table] == [
+        ("2026-10", "batch", ""),
+        ("2026-11", "realtime", "0.0744"),
+    ]
+    assert ",".join(table[0]) == COLUMNS
+
+
+def test_an_unknown_format_is_one_clear_line(station: Station) -> None:
+    station.data.mkdir()
+    assert station.error("cost", "FORMAT=xml") == (
+        "Error: FORMAT: 'xml' is unknown. Give json, csv, or none"
+    )

@@ -1,0 +1,187 @@
+"""The table `usage`: one row an answer that was paid for, whichever way, and never two."""
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlite_utils import Database
+
+from emulator_process import Emulator
+from flowsheets import jobs, paths, recovery, settlement, usage
+from flowsheets.paths import PageId
+from pages import answer
+from station import PDF, Station
+
+NAMES = {
+    "promptTokenCount": "prompt_token_count",
+    "cachedContentTokenCount": "cached_content_token_count",
+    "candidatesTokenCount": "candidates_token_count",
+    "thoughtsTokenCount": "thoughts_token_count",
+    "totalTokenCount": "total_token_count",
+}
+GOOD = {"promptTokenCount": 3000, "candidatesTokenCount": 2600, "totalTokenCount": 5600}
+
+
+def tokens_of(row: dict[str, Any]) -> dict[str, int]:
+    """A row's counts as the API has them: zeros are left out."""
+    return {camel: row[snake] for camel, snake in NAMES.items() if row[snake]}
+
+
+def billed_since(emulator: Emulator, before: int) -> list[dict[str, Any]]:
+    return emulator.ledger()["answers"][before:]
+
+
+def counts(bill: dict[str, Any]) -> dict[str, int]:
+    return {name: bill["usage"][name] for name in NAMES if name in bill["usage"]}
+
+
+def test_a_batch_is_noted_as_it_was_billed_failed_pages_among_it(
+    online: Station, emulator: Emulator
+) -> None:
+    before = len(emulator.ledger()["answers"])
+    emulator.faults(answer_not_json=1, line_error="2:13", answer_with_thoughts=3)
+    online.rendered(4)
+    batch_id = online.submitted()
+    assert "2 completed, 2 failed" in online.fetched(batch_id)
+    rows = online.usage()
+    bills = billed_since(emulator, before)
+    assert [row["page_number"] for row in rows] == [1, 2, 4]  # the third did not run
+    assert [tokens_of(row) for row in rows] == [counts(bill) for bill in bills]
+    assert rows[2]["thoughts_token_count"] > 0
+    for row in rows:
+        assert (row["batch_id"], row["mode"]) == (batch_id, "batch")
+        assert row["model"] == "gemini-3.1-pro-preview"
+        assert row["model_version"] == "emulator-quick"
+        assert row["price_list"] == "genai-prices 0.2.3"
+    sent = json.loads((online.folders()[0] / "journal.jsonl").read_text().splitlines()[2])
+    assert (sent["event"], sent["at"]) == ("create_sent", rows[0]["requested_at"])
+
+
+def test_a_fetch_that_is_made_again_adds_nothing_and_notes_pages_that_have_moved_on(
+    online: Station,
+) -> None:
+    online.rendered(2)
+    batch_id = online.submitted()
+    db = Database(online.data / "jobs.db")
+    with db.atomic():  # as if a person had settled the first page otherwise
+        db.execute("UPDATE jobs SET status = 'completed', batch_id = NULL WHERE page_number = 1")
+    assert "1 completed, 0 failed" in online.fetched(batch_id)
+    assert not paths.result(online.data, PageId(PDF, 1)).exists()
+    rows = online.usage()
+    assert [row["page_number"] for row in rows] == [1, 2]
+    journal = online.folders()[0] / "journal.jsonl"
+    kept = [line for line in journal.read_text().splitlines() if '"settled"' not in line]
+    journal.write_text("\n".join(kept) + "\n")  # as if it had been killed before its last word
+    online.good("batch-fetch", f"ID={batch_id}")
+    assert online.journal()[-1] == "settled"
+    assert online.usage() == rows
+
+
+def test_real_time_is_noted_once_also_where_a_saved_answer_is_read_again(
+    online: Station, emulator: Emulator
+) -> None:
+    before = len(emulator.ledger()["answers"])
+    emulator.faults(answer_not_json="all")
+    online.rendered(1)
+    online.good("process")
+    rows = online.usage()
+    (bill,) = billed_since(emulator, before)
+    assert [tokens_of(row) for row in rows] == [counts(bill)]
+    assert (rows[0]["batch_id"], rows[0]["mode"]) == (None, "realtime")
+    (saved,) = paths.real_time_responses(online.data, PageId(PDF, 1))
+    assert rows[0]["requested_at"].replace(":", "") in saved.name
+    db = Database(online.data / "jobs.db")
+    with db.atomic():  # as if the kill had come between the answer and the row
+        db.execute("UPDATE jobs SET status = 'processing', updated_at = '2026-01-01T00:00:00'")
+    online.good("process")  # reads the saved one, and asks again for the page that it failed
+    assert online.usage()[0] == rows[0]
+    assert len(online.usage()) == len(billed_since(emulator, before)) == 2
+
+
+def test_flex_is_sent_as_such_and_noted_as_its_own_mode(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(2)
+    online.good("process", "LIMIT=1", "TIER=flex")
+    online.good("process", "TIER=standard")
+    flex, standard = emulator.ledger()["answers"][-2:]
+    assert (flex["mode"], standard["mode"]) == ("flex", "realtime")
+    assert [row["mode"] for row in online.usage()] == ["flex", "realtime"]
+    assert online.usage()[0]["usd"] == pytest.approx(online.usage()[1]["usd"] / 2)
+    (saved,) = paths.real_time_responses(online.data, PageId(PDF, 1))
+    assert saved.name.endswith(".flex.json")
+
+
+def test_a_saved_answer_that_names_no_tier_is_of_the_mode_it_was_asked_for_in(
+    jobs_db: Database, tmp_path: Path
+) -> None:
+    page = PageId("a.pdf", 1)
+    said: dict[str, Any] = answer(usageMetadata=GOOD)
+    for mode, tier, noted in (
+        ("flex", None, "flex"),
+        ("realtime", None, "realtime"),
+        ("flex", "standard", "realtime"),  # what the API says was served is what it bills
+    ):
+        if tier:
+            said["usageMetadata"] = {**GOOD, "serviceTier": tier}
+        saved = paths.real_time_response(tmp_path, page, jobs.now(), mode)
+        paths.write_whole(saved, json.dumps(said).encode())
+        outcome = recovery.read_saved(page, saved, "gemini-x")
+        assert outcome.paid
+        assert outcome.paid.mode == noted
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        None,
+        "none",
+        [],
+        {},
+        {**GOOD, "promptTokenCount": "3000"},
+        {**GOOD, "candidatesTokenCount": -1},
+        {**GOOD, "thoughtsTokenCount": 1.5},
+        {**GOOD, "totalTokenCount": 10**30},
+        {**GOOD, "cachedContentTokenCount": 3001},
+        {**GOOD, "cachedContentTokenCount": True},
+    ],
+)
+def test_usage_without_sense_stops_no_page_and_is_a_row_without_counts_and_price(
+    jobs_db: Database, tmp_path: Path, broken: Any
+) -> None:
+    page = PageId("a.pdf", 1)
+    jobs.register(jobs_db, [page])
+    jobs.flip(jobs_db, [page], "pending", "processing")
+    saved = paths.real_time_response(tmp_path, page, jobs.now())
+    paths.write_whole(saved, json.dumps(answer(usageMetadata=broken)).encode())
+    outcome = recovery.read_saved(page, saved, "gemini-3.1-pro-preview")
+    tally = settlement.settle(jobs_db, tmp_path, [outcome], old="processing")
+    assert tally.completed == 1
+    (row,) = jobs_db.table("usage").rows
+    assert [row[name] for name in NAMES.values()] == [None] * 5
+    assert (row["usd"], row["price_list"]) == (None, None)
+
+
+def test_what_was_cached_and_thought_is_counted_apart_and_priced() -> None:
+    counted = usage.tokens(
+        {"usageMetadata": {**GOOD, "cachedContentTokenCount": 2000, "thoughtsTokenCount": 400}}
+    )
+    assert counted == usage.Tokens(3000, 2000, 2600, 400, 5600)
+    at = "2026-11-01T12:00:00+00:00"
+    one = usage.Answer(PageId("a.pdf", 1), "b", "batch", "gemini-3.1-pro-preview", "x", counted, at)
+    assert usage.row(one)[-2] == pytest.approx(0.001 + 0.0004 + 0.018)
+
+
+def test_an_older_database_gains_the_table_and_keeps_its_jobs(tmp_path: Path) -> None:
+    db = jobs.connect(tmp_path)
+    jobs.register(db, [PageId("a.pdf", 1), PageId("a.pdf", 2)])
+    db.table("usage").drop()
+    before = list(db.table("jobs").rows)
+    db.close()
+    with sqlite3.connect(tmp_path / "jobs.db") as older:
+        assert not older.execute("SELECT 1 FROM sqlite_master WHERE name = 'usage'").fetchall()
+    again = jobs.connect(tmp_path)
+    assert list(again.table("jobs").rows) == before
+    assert again.table("usage").count == 0
