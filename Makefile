@@ -8,14 +8,16 @@
 #     batch-submit   (build_requests, submit)  ->  batches/<name>/     half the price, within 24 h
 #     batch-status ->  batches/<name>/batch.json
 #     batch-fetch  ->  batches/<name>/responses.jsonl  ->  results/…/page-NN.json
+#     index        ->  flowsheets.db: searched and shown by browse, read by review and export
 
 PYTHON ?= python3
-PORT   ?= 8089
 PAGES  ?= 1000
 
 venv      := .venv/bin/python
 installed := .venv/installed
 emulator  := .venv/emulator-installed
+browser   := .venv/browser-installed
+chromium  := .venv/chromium-tests-installed
 # A value as one word of the shell, whatever it holds.
 quote = '$(subst ','\'',$(1))'
 
@@ -47,6 +49,11 @@ $(installed): requirements.txt
 
 $(emulator): scripts/emulator/requirements.txt $(installed)
 	@echo "installing the emulator into .venv, once" >&2
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $< >&2
+	@touch $@
+
+$(browser): scripts/browser/requirements.txt $(installed)
+	@echo "installing Datasette into .venv, once" >&2
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $< >&2
 	@touch $@
 
@@ -104,13 +111,45 @@ cost: | $(installed) ## what was spent, by month, model and way      FORMAT=json
 retry: | $(installed) ## one finished page back to the queue         PDF= PAGE=
 	@$(venv) scripts/retry.py --pdf $(call quote,$(PDF)) --page $(call quote,$(PAGE))
 
+.PHONY: index
+index: | $(installed) ## results to flowsheets.db, which is browsed
+	@$(venv) scripts/index.py
+
+.PHONY: review
+review: | $(installed) ## the pages to look at first, and why          LIMIT=
+	@$(venv) scripts/review.py --limit $(call quote,$(LIMIT))
+
+.PHONY: browse
+browse: PORT ?= 8001
+browse: | $(installed) $(browser) ## the pages, their scans and a search, in a browser  PORT=
+	@$(venv) scripts/browse.py --port $(call quote,$(PORT))
+
+.PHONY: export
+export: | $(installed) ## every play to export/plays.csv and .jsonl
+	@$(venv) scripts/export.py
+
 .PHONY: emulator
+emulator: PORT ?= 8089
 emulator: | $(installed) $(emulator) ## the Gemini API on this machine               PORT=
 	@PYTHONPATH=scripts $(venv) -m emulator --port $(call quote,$(PORT)) --data .emulator
 
 .PHONY: test
-test: | $(installed) $(emulator) ## every test
+test: | $(installed) $(emulator) $(browser) ## every test but those of test-browser
 	@$(venv) -m pytest
+
+$(chromium): tests/browser/requirements.txt $(installed)
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $< >&2
+	@touch $@
+
+.PHONY: test-browser
+test-browser: | $(installed) $(emulator) $(browser) $(chromium) ## make browse in Debian's Chromium, put in by apt-get if missing
+	@command -v chromium > /dev/null || { \
+	    echo "installing Debian's chromium, once" >&2; \
+	    root=$$(test $$(id -u) = 0 || echo sudo); \
+	    $$root apt-get update -qq >&2 && \
+	    $$root apt-get install -y -qq --no-install-recommends chromium >&2; \
+	} || { echo "Error: chromium: is not there, and apt-get cannot install it. Install it, then make test-browser" >&2; exit 1; }
+	@$(venv) -m pytest -n0 tests/browser
 
 .PHONY: record
 record: | $(installed) $(emulator) ## record the SDK tests' cassettes anew, against the emulator, or Google with a key
@@ -126,7 +165,7 @@ bench: | $(installed) ## cost a page of render, build and fetch      PAGES=
 	@PYTHONPATH=scripts $(venv) tests/bench.py --pages $(call quote,$(PAGES))
 
 .PHONY: lint
-lint: | $(installed) $(emulator) ## ruff and mypy
+lint: | $(installed) $(emulator) $(browser) $(chromium) ## ruff and mypy
 	@$(venv) -m ruff format --check .
 	@$(venv) -m ruff check .
 	@$(venv) -m mypy

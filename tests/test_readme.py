@@ -9,7 +9,12 @@ from station import TOP
 README = (TOP / "README.md").read_text()
 MAKEFILE = (TOP / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):.*## ", MAKEFILE, re.MULTILINE))
-PINS = TOP / "requirements.txt", TOP / "scripts/emulator/requirements.txt"
+PINS = (
+    TOP / "requirements.txt",
+    TOP / "scripts/emulator/requirements.txt",
+    TOP / "scripts/browser/requirements.txt",
+    TOP / "tests/browser/requirements.txt",
+)
 
 
 def test_every_command_in_the_readme_is_in_the_makefile_and_the_other_way_round() -> None:

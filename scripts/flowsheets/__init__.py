@@ -15,6 +15,13 @@ submission from a built folder to a batch at the API, once
 settlement from responses to pages
 restoration a batch's folder that was lost, from jobs.db
 recovery   what a killed command left behind, put right
+dates      days in a PDF's name and on a page, and whether both can be right
+ink        how many ruled rows of a scan carry writing
+rows       one result as rows of flowsheets.db
+standing   where each page stands, as columns of flowsheets.db
+tables     flowsheets.db: its tables and views, and how it is opened
+index      flowsheets.db brought up to date
+reviews    which pages a person should look at first, and why
 gemini     the Gemini API; the only importer of the SDK
 paths      every path, and how a file appears whole
 settings   the environment and .env, checked

@@ -25,6 +25,16 @@ def jobs_db(data_root: Path) -> Path:
     return data_root / "jobs.db"
 
 
+def index_db(data_root: Path) -> Path:
+    """The database that is browsed; made from the others, and lost without harm."""
+    return data_root / "flowsheets.db"
+
+
+def export(data_root: Path) -> Path:
+    """The folder of the tables for other programs."""
+    return data_root / "export"
+
+
 def batches(data_root: Path) -> Path:
     """The folder of the batches' folders."""
     return data_root / "batches"
@@ -35,9 +45,19 @@ def png(data_root: Path, page: PageId) -> Path:
     return data_root / "pages" / _stem(page) / f"{_leaf(page)}.png"
 
 
+def results(data_root: Path) -> Path:
+    """The folder of the results."""
+    return data_root / "results"
+
+
 def result(data_root: Path, page: PageId) -> Path:
     """The page's result, a `PageResult`."""
-    return data_root / "results" / _stem(page) / f"{_leaf(page)}.json"
+    return results(data_root) / _stem(page) / f"{_leaf(page)}.json"
+
+
+def page_name(page: PageId) -> str:
+    """The page's name in `flowsheets.db`: its result's path below results/, without the ending."""
+    return f"{_stem(page)}/{_leaf(page)}"
 
 
 def real_time_response(data_root: Path, page: PageId, at: str, mode: str = "realtime") -> Path:

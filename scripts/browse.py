@@ -1,0 +1,71 @@
+"""The station's pages in a browser: flowsheets.db and the scans, read-only, on this machine alone.
+
+    python scripts/browse.py --port 8001
+
+Datasette serves the index that `make index` built, with pages of our own from `browser/` in front.
+Nothing is written, and nothing is asked of any other machine.
+"""
+
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+import click
+import uvicorn
+from datasette.app import Datasette
+from datasette.plugins import pm
+from datasette.utils import parse_metadata
+
+from browser import hooks, served
+from flowsheets import paths, settings
+from flowsheets.errors import Count, Problem
+
+PORT = 8001  # Datasette's own
+HOST = "127.0.0.1"
+BROWSER = Path(__file__).with_name("browser")
+LIMITS = {
+    "default_page_size": 100,
+    "sql_time_limit_ms": 10_000,  # a station's eleven years hold some 800,000 rows
+    "facet_time_limit_ms": 2_000,
+    "suggest_facets": False,  # guesses that cost seconds; metadata.yaml names the good ones
+}
+
+
+@click.command()
+@click.option("--port", type=Count("PORT", PORT), default=PORT)
+def main(port: int) -> None:
+    """Show the station's pages in a browser."""
+    index = paths.index_db(settings.load().data_root)
+    served.check(index)
+    listener = _listener(port)
+    pm.register(hooks, name="station")
+    datasette = Datasette(
+        files=[str(index)],
+        metadata=parse_metadata((BROWSER / "metadata.yaml").read_text()),
+        template_dir=str(BROWSER / "templates"),
+        static_mounts=[("assets", str(BROWSER / "static"))],
+        settings=LIMITS,
+    )
+    click.echo(f"http://{HOST}:{port} shows {index}. Ctrl-C ends it")
+    server = uvicorn.Server(uvicorn.Config(datasette.app(), log_level="warning", lifespan="on"))
+    with suppress(KeyboardInterrupt):  # the way to end it, and no failure
+        server.run(sockets=[listener])
+
+
+def _listener(port: int) -> socket.socket:
+    """The socket to serve on, listening already: a port in use is one clear line, and whoever
+    comes before the server is up waits for it.
+    """
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen()
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise Problem("PORT", f"{port} cannot be used ({error})", "Give PORT=8002") from error
+    return listener
+
+
+if __name__ == "__main__":
+    main()

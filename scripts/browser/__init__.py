@@ -1,0 +1,11 @@
+"""The station's pages in a browser: what `make browse` adds to Datasette, a line a module.
+
+hooks      the addresses of our own pages, links in Datasette's tables, what a page may load
+front      the corpus at a glance, a month's pages, the list of pages to check
+search     every row that holds these words
+sheet      one page: its scan, and its transcription by block and row
+place      where a row stands on the scan
+served     the index: whether it is whole, and still the same file
+
+templates/ and static/ are what they show; metadata.yaml describes the tables to Datasette.
+"""

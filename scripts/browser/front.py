@@ -1,0 +1,113 @@
+"""The corpus at a glance: how far it is, when its pages are from, what it cost, what to check."""
+
+import asyncio
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from flowsheets import manifest
+from flowsheets.errors import Problem
+
+FIRST_YEAR, LAST_YEAR = 1990, 2001  # drawn even where no page is from then
+OF_EACH = 100  # pages of a reason on one screen; the table holds them all
+MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+# As the index has it, so that its index on this expression is used.
+MONTH = "substr(coalesce(page_date, pdf_first_date), 1, 7)"
+
+Row = dict[str, Any]
+
+
+async def glance(db: Any, data_root: Path) -> dict[str, Any]:
+    """What the front page shows, read afresh."""
+    statuses = await rows(
+        db, "SELECT status, count(*) AS pages FROM pages GROUP BY status ORDER BY pages DESC"
+    )
+    months = await rows(
+        db,
+        f"SELECT {MONTH} AS month, count(*) AS pages,"
+        " sum(status = 'completed') AS completed FROM pages GROUP BY 1",
+    )
+    counts = await rows(
+        db,
+        "SELECT (SELECT count(*) FROM entries) AS entries, (SELECT count(*) FROM djs) AS djs,"
+        " (SELECT count(DISTINCT pdf_path) FROM pages) AS pdfs",
+    )
+    return {
+        "total": sum(row["pages"] for row in statuses),
+        "statuses": statuses,
+        "counts": counts[0],
+        "years": _years({row["month"]: row for row in months if row["month"]}),
+        "months": MONTHS,
+        "undated": sum(row["pages"] for row in months if not row["month"]),
+        "spend": await rows(
+            db,
+            "SELECT way, count(*) AS pages, count(usd) AS known, sum(usd) AS usd FROM pages"
+            " WHERE way IS NOT NULL OR usd IS NOT NULL GROUP BY way ORDER BY way",
+        ),
+        "batches": await asyncio.to_thread(_batches, data_root),
+        "reasons": await rows(
+            db,
+            "SELECT reason, count(*) AS pages FROM reviews GROUP BY reason ORDER BY min(rank)",
+        ),
+    }
+
+
+async def month(db: Any, name: str) -> list[Row]:
+    """The pages of a month, `1990-04`, or of none that is known, by date, then PDF and page."""
+    which = f"{MONTH} IS NULL" if name == "unknown" else f"{MONTH} = :month"
+    return await rows(
+        db,
+        "SELECT page, pdf_path, page_number, status, last_error, page_date_raw, page_date,"
+        f" entry_count, low_count FROM pages WHERE {which}"
+        " ORDER BY coalesce(page_date, pdf_first_date), pdf_path, page_number",
+        {"month": name},
+    )
+
+
+async def to_check(db: Any) -> list[dict[str, Any]]:
+    """The pages that a person should look at, by reason, most urgent first: of each the worst."""
+    found = await rows(
+        db,
+        "SELECT * FROM (SELECT r.reason, r.page, r.detail, r.rank, p.pdf_path, p.page_number,"
+        " p.status, p.page_date_raw, min(r.rank) OVER same AS first, count(*) OVER same AS pages,"
+        " row_number() OVER (PARTITION BY r.reason ORDER BY r.rank) AS number"
+        " FROM reviews r JOIN pages p ON p.page = r.page WINDOW same AS (PARTITION BY r.reason))"
+        f" WHERE number <= {OF_EACH} ORDER BY first, rank",
+    )
+    groups = [list(group) for _, group in groupby(found, lambda row: row["reason"])]
+    return [{"name": g[0]["reason"], "count": g[0]["pages"], "pages": g} for g in groups]
+
+
+async def rows(db: Any, sql: str, values: Row | None = None) -> list[Row]:
+    """The rows of one query."""
+    return [dict(row) for row in (await db.execute(sql, values or {})).rows]
+
+
+def _years(by_month: dict[str, Row]) -> list[tuple[int, list[Row | None]]]:
+    """Each year with its twelve months; None for a month without pages."""
+    known = {int(month[:4]) for month in by_month}
+    years = range(min({FIRST_YEAR, *known}), max({LAST_YEAR, *known}) + 1)
+    return [
+        (year, [by_month.get(f"{year}-{number:02d}") for number in range(1, 13)]) for year in years
+    ]
+
+
+def _batches(data_root: Path) -> list[Row]:
+    """The batches that are open, as their folders tell it; no API is asked."""
+    found: list[Row] = []
+    for folder in manifest.open_folders(data_root):
+        try:
+            batch = manifest.load(folder)
+        except Problem as problem:
+            found.append({"name": folder.name, "problem": problem.message})
+            continue
+        created = batch.last("created")
+        found.append(
+            {
+                "name": batch.batch_id or batch.name,
+                "pages": len(batch.lines),
+                "since": created["at"][:16].replace("T", " ") if created else None,
+                "refused": batch.last("quarantined", "file_gone") is not None,
+            }
+        )
+    return found

@@ -1,0 +1,181 @@
+"""What Datasette asks of us: our own addresses, links in its tables, and what a page may load."""
+
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+import pluggy
+from datasette import NotFound, Response
+from datasette.utils import tilde_encode
+from markupsafe import Markup
+
+from browser import front, search, served, sheet
+from flowsheets import settings
+from flowsheets.errors import Problem
+from flowsheets.reviews import REASONS
+
+hookimpl = pluggy.HookimplMarker("datasette")
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+# Our pages run our own scripts alone; Datasette's bring theirs along inside the page. Neither may
+# load anything from, or send anything to, another machine.
+OURS = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+DATASETTES = (
+    f"{OURS}; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'"
+    "; img-src 'self' data:"
+)
+OUR_PATHS = ("/page/", "/scan/", "/search", "/check", "/month/")
+THREADS = 3  # Datasette's own number
+
+
+@hookimpl
+def register_routes() -> list[tuple[str, Any]]:
+    """Our own addresses; they win over Datasette's."""
+    return [
+        (r"^/$", _front),
+        (r"^/month/(?P<month>[0-9]{4}-[0-9]{2}|unknown)$", _month),
+        (r"^/check$", _check),
+        (r"^/search$", _search),
+        (r"^/page/(?P<page>.+)$", _page),
+        (r"^/scan/(?P<page>.+)\.png$", _scan),
+    ]
+
+
+@hookimpl
+def extra_template_vars() -> dict[str, Any]:
+    """What the templates call."""
+    return {
+        "page_url": page_url,
+        "entry_url": entry_url,
+        "record_url": lambda page: f"/flowsheets/pages/{tilde_encode(page)}",
+        "scan_url": lambda page: f"/scan/{quote(page)}.png",
+        "reason_in_words": lambda reason: REASONS.get(reason, reason.replace("_", " ")),
+    }
+
+
+@hookimpl
+def render_cell(row: Any, value: Any, column: str, table: str | None) -> Markup | None:
+    """In Datasette's tables, a page and an entry link to the scan and its transcription."""
+    if table is None or value is None:  # what a person's own SQL calls so may be anything
+        return None
+    entry = row["entry"] if "entry" in row.keys() else None  # noqa: SIM118 (no dict, but a Row)
+    if column in ("entry", "continues"):
+        url = entry_url(_plain(value))
+    elif column in ("page", "page_number"):
+        url = entry_url(_plain(entry)) if entry else page_url(_plain(row["page"]))
+    else:
+        return None
+    return Markup('<a href="{}">{}</a>').format(url, _plain(value))
+
+
+@hookimpl
+def asgi_wrapper(datasette: Any) -> Callable[[Any], Any]:
+    """Headers on every answer, and an index that was deleted and built again noticed."""
+
+    def wrap(app: Any) -> Any:
+        index = Path(datasette.get_database("flowsheets").path)
+        seen = served.file_id(index)
+
+        async def wrapped(scope: dict[str, Any], receive: Any, send: Send) -> None:
+            nonlocal seen
+            if scope["type"] != "http":
+                await app(scope, receive, send)
+                return
+            send = _with_headers(send, scope["path"])
+            if (now := served.file_id(index)) != seen:
+                try:
+                    served.check(index)
+                except Problem as problem:
+                    await Response.text(problem.message, status=503).asgi_send(send)
+                    return
+                # Each of Datasette's threads keeps its connection, and so the deleted file, open.
+                datasette.executor.shutdown(wait=False)
+                datasette.executor = ThreadPoolExecutor(THREADS)
+                seen = now
+            await app(scope, receive, send)
+
+        return wrapped
+
+    return wrap
+
+
+def _with_headers(send: Send, path: str) -> Send:
+    ours = path == "/" or path.startswith(OUR_PATHS)
+    headers = [
+        (b"content-security-policy", (OURS if ours else DATASETTES).encode()),
+        (b"referrer-policy", b"same-origin"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+
+    async def send_with_headers(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", []), *headers]
+        await send(message)
+
+    return send_with_headers
+
+
+def page_url(page: str) -> str:
+    """The address of a page beside its scan."""
+    return f"/page/{quote(page)}"
+
+
+def entry_url(entry: str) -> str:
+    """The address of an entry on its page."""
+    page, position, row = entry.rsplit("/", 2)
+    return f"{page_url(page)}#{quote(sheet.anchor(position, row))}"
+
+
+def _plain(value: Any) -> str:
+    """Datasette gives a foreign key as a dict, with its label."""
+    return str(value["value"] if isinstance(value, dict) else value)
+
+
+async def _front(datasette: Any, request: Any) -> Any:
+    found = await front.glance(datasette.get_database("flowsheets"), settings.load().data_root)
+    return await _html(datasette, request, "front.html", found)
+
+
+async def _month(datasette: Any, request: Any) -> Any:
+    month = request.url_vars["month"]
+    pages = await front.month(datasette.get_database("flowsheets"), month)
+    return await _html(datasette, request, "month.html", {"month": month, "pages": pages})
+
+
+async def _check(datasette: Any, request: Any) -> Any:
+    found = await front.to_check(datasette.get_database("flowsheets"))
+    return await _html(datasette, request, "check.html", {"reasons": found})
+
+
+async def _search(datasette: Any, request: Any) -> Any:
+    wanted = search.Wanted.of(request.args)
+    found = await search.found(datasette.get_database("flowsheets"), wanted)
+    return await _html(datasette, request, "search.html", {"wanted": wanted, "found": found})
+
+
+async def _page(datasette: Any, request: Any) -> Any:
+    name = unquote(request.url_vars["page"])
+    found = await sheet.read(datasette.get_database("flowsheets"), settings.load().data_root, name)
+    if found is None:
+        raise NotFound(f"No page {name}")
+    return await _html(datasette, request, "sheet.html", found)
+
+
+async def _scan(datasette: Any, request: Any) -> Any:
+    """The PNG, for a page that stands in the database: its name alone makes no path."""
+    name = unquote(request.url_vars["page"])
+    path = await sheet.image(datasette.get_database("flowsheets"), settings.load().data_root, name)
+    if path is None:
+        raise NotFound(f"No scan of {name}")
+    status = path.stat()
+    tag = f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
+    headers = {"etag": tag, "cache-control": "private, no-cache"}  # asked again, rarely sent again
+    if request.headers.get("if-none-match") == tag:
+        return Response("", status=304, headers=headers)
+    return Response(path.read_bytes(), headers=headers, content_type="image/png")
+
+
+async def _html(datasette: Any, request: Any, template: str, context: dict[str, Any]) -> Any:
+    return Response.html(await datasette.render_template(template, context, request=request))

@@ -1,0 +1,31 @@
+"""The index that is served: whether it is whole, and whether it is still the same file."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from flowsheets import tables
+from flowsheets.errors import Problem
+
+
+def check(index: Path) -> None:
+    """Raises `Problem` where there is no index, or none that these pages can be made of."""
+    fix = "Run make index"
+    if not index.is_file():
+        raise Problem(index, "is not there", fix)
+    try:
+        with closing(sqlite3.connect(f"{index.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+    except sqlite3.Error as error:
+        raise Problem(index, f"is no index ({error})", f"Delete it. {fix}") from error
+    if version != tables.VERSION:
+        raise Problem(index, "is an index of another version, or still in the making", fix)
+
+
+def file_id(index: Path) -> tuple[int, int] | None:
+    """What tells the file from another of the same name; None where there is none."""
+    try:
+        status = index.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,102 @@
+"""Every play to export/plays.csv and export/plays.jsonl, with a data dictionary beside them.
+
+    python scripts/export.py
+
+Makes the index current first. The order is that of the pages, blocks and rows, so that two exports
+can be compared with diff.
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import click
+import orjson
+from sqlite_utils import Database
+from tqdm import tqdm
+
+from flowsheets import index, jobs, paths, settings, tables
+from flowsheets.page import POSITIONS
+
+# Columns in order, and the data dictionary.
+COLUMNS = {
+    "entry": "the play's own name, stable: page, block, printed row; .2 is the second one on a row",
+    "pdf_path": "the PDF, relative to SCANS_ROOT",
+    "page_number": "page of the PDF, from 1",
+    "position": "block of the page: " + ", ".join(POSITIONS),
+    "row_index": "printed row of the block, from 0",
+    "page_date_raw": "the date as it is written on the page",
+    "page_date": "that date as YYYY-MM-DD, where it lies within the dates of the PDF's name",
+    "hour_raw": "the block's hour as it is written",
+    "jock_raw": "the block's DJ as it is written",
+    "dj": "the DJ's most frequent writing; differences in capitals and spaces do not count",
+    "artist": "left of the dash in text, where exactly one dash with room around it parts it",
+    "track": "right of that dash",
+    "raw_text": "the row, verbatim",
+    "text": "the row with its continuation rows; these have no line of their own",
+    "type_raw": "what stands in the type circle",
+    "confidence": "of the reading: high, medium, low",
+    "notes": "double_height, crossed_out (not played, perhaps), illegible, continuation (of "
+    "nothing), other",
+}
+FORMULAS = (
+    "In plays.csv a text that a spreadsheet would take for a formula (it begins with = + - @, a tab"
+    " or a line break) has a single quote before it. plays.jsonl has every text verbatim."
+)
+
+# What makes a spreadsheet take a cell for a formula (OWASP, CSV Injection).
+_TRIGGERS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+@click.command()
+def main() -> None:
+    """Write the tables for other programs."""
+    config = settings.load()
+    jobs_db = jobs.connect(config.data_root)
+    folder = paths.export(config.data_root)
+    with tables.writing(config.data_root) as db:
+        index.update(config, jobs_db, db)
+        total = db.execute("SELECT count(*) FROM entries WHERE joined_text IS NOT NULL").fetchone()
+        plays = tqdm(_plays(db), "export", *total, unit=" plays", disable=None, leave=False)
+        paths.write_whole(folder / "plays.dictionary.csv", _dictionary())
+        with (
+            paths.appearing(folder / "plays.csv") as csv_file,
+            paths.appearing(folder / "plays.jsonl") as jsonl_file,
+        ):
+            text = io.TextIOWrapper(csv_file, encoding="utf-8", newline="", write_through=True)
+            table = _writer(text)
+            table.writerow(COLUMNS)
+            for play in plays:
+                table.writerow([_harmless(cell) for cell in play])
+                line = dict(zip(COLUMNS, play, strict=True))
+                jsonl_file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+            text.detach()
+    click.echo(f"exported {total[0]} plays to {folder}/plays.csv and plays.jsonl")
+
+
+def _plays(db: Database) -> Iterator[tuple[Any, ...]]:
+    order = " ".join(f"WHEN '{position}' THEN {n}" for n, position in enumerate(POSITIONS))
+    yield from db.execute(
+        f"SELECT {', '.join(COLUMNS)} FROM plays"
+        f" ORDER BY pdf_path, page_number, CASE position {order} END, ordinal"
+    )
+
+
+def _dictionary() -> bytes:
+    text = io.StringIO()
+    table = _writer(text)
+    table.writerows([("column", "holds"), *COLUMNS.items(), ("(any)", FORMULAS)])
+    return text.getvalue().encode()
+
+
+def _writer(file: Any) -> Any:
+    return csv.writer(file)  # its own line ends, CR LF: it quotes no lone CR with others
+
+
+def _harmless(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_TRIGGERS) else cell
+
+
+if __name__ == "__main__":
+    main()

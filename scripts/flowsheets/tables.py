@@ -1,0 +1,252 @@
+"""flowsheets.db: its tables, views and indexes, and how it is opened.
+
+A page is `<pdf path without .pdf>/page-NN` everywhere, an entry `<page>/<position>/<row>`: the same
+names as in results/, and the same after the database was deleted and built again.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from flowsheets import paths
+from flowsheets.errors import Problem
+
+# Of another version it is built anew: it holds nothing that is not elsewhere.
+VERSION = 1
+
+# Another index may be at work; from nothing it takes as long as that.
+BUSY_SECONDS = 300
+
+TABLES = """
+CREATE TABLE pages (
+    page            TEXT PRIMARY KEY,
+    pdf_path        TEXT NOT NULL,
+    page_number     INTEGER NOT NULL,
+    status          TEXT NOT NULL,
+    attempts        INTEGER NOT NULL,
+    last_error      TEXT,
+    page_date_raw   TEXT,
+    page_date       TEXT,    -- ISO, where the writing and the PDF's name agree
+    pdf_first_date  TEXT,    -- ISO, from the PDF's name
+    pdf_last_date   TEXT,
+    comments_raw    TEXT,
+    entry_count     INTEGER, -- null without a result, and so the four below
+    low_count       INTEGER,
+    medium_count    INTEGER,
+    high_count      INTEGER,
+    oddity_count    INTEGER,
+    confidence      REAL,    -- share of the rows that are high; null without rows
+    model_version   TEXT,
+    extracted_at    TEXT,
+    way             TEXT,    -- batch, realtime, flex
+    usd             REAL,
+    batch_id        TEXT,
+    image_path      TEXT     -- relative to DATA_ROOT
+);
+CREATE TABLE djs (
+    dj          TEXT PRIMARY KEY, -- the most frequent writing; capitals and spaces do not count
+    blocks      INTEGER NOT NULL,
+    pages       INTEGER NOT NULL,
+    plays       INTEGER NOT NULL,
+    first_date  TEXT,
+    last_date   TEXT
+);
+CREATE TABLE blocks (
+    block       TEXT PRIMARY KEY, -- <page>/<position>
+    page        TEXT NOT NULL REFERENCES pages(page),
+    position    TEXT NOT NULL,
+    hour_raw    TEXT,
+    jock_raw    TEXT,
+    dj          TEXT REFERENCES djs(dj),
+    entry_count INTEGER NOT NULL,
+    play_count  INTEGER NOT NULL, -- without continuation rows and crossed-out ones
+    rows_read   INTEGER NOT NULL  -- ruled rows that the entries cover; a double height is two
+);
+CREATE TABLE entries (
+    entry       TEXT PRIMARY KEY,
+    page        TEXT NOT NULL REFERENCES pages(page),
+    page_date   TEXT,
+    position    TEXT NOT NULL,
+    hour_raw    TEXT,
+    jock_raw    TEXT,
+    dj          TEXT REFERENCES djs(dj),
+    row_index   INTEGER NOT NULL, -- printed row, from 0
+    ordinal     INTEGER NOT NULL, -- order in the block, from 0
+    type_raw    TEXT,
+    raw_text    TEXT NOT NULL,
+    artist      TEXT,             -- of joined_text, where one dash parts it
+    track       TEXT,
+    confidence  TEXT NOT NULL,
+    notes       TEXT,
+    oddities    TEXT,             -- a JSON list
+    joined_text TEXT,             -- with its continuation rows; null on these themselves
+    continues   TEXT REFERENCES entries(entry)
+);
+CREATE TABLE oddities (
+    id          INTEGER PRIMARY KEY,
+    page        TEXT NOT NULL REFERENCES pages(page),
+    position    TEXT,
+    entry       TEXT REFERENCES entries(entry),
+    text        TEXT NOT NULL
+);
+CREATE TABLE reviews (
+    page        TEXT NOT NULL REFERENCES pages(page),
+    reason      TEXT NOT NULL,
+    detail      TEXT NOT NULL,
+    rank        INTEGER NOT NULL, -- 1 is to be looked at first
+    PRIMARY KEY (page, reason)
+);
+-- What the index was made from, and what the review compares pages by.
+CREATE TABLE sources (
+    page        TEXT PRIMARY KEY REFERENCES pages(page),
+    mtime_ns    INTEGER NOT NULL, -- of the result
+    size        INTEGER NOT NULL,
+    contradiction TEXT,           -- why its date and the PDF's name cannot both be right
+    digest      TEXT NOT NULL,    -- of all its rows
+    sketch      TEXT,             -- JSON: pages with much text in common share numbers of it
+    run_length  INTEGER NOT NULL, -- its longest run of one text, in rows
+    run_text    TEXT
+);
+-- Ruled rows with writing on the scan, by block; null where the form was not found on it.
+CREATE TABLE ink (
+    page         TEXT PRIMARY KEY REFERENCES pages(page),
+    mtime_ns     INTEGER NOT NULL, -- of the image
+    size         INTEGER NOT NULL,
+    top_left     INTEGER,
+    top_right    INTEGER,
+    bottom_left  INTEGER,
+    bottom_right INTEGER
+);
+"""
+
+# A crossed-out row was not played: it stands in `plays` with its note, and is not counted.
+VIEWS = """
+CREATE VIEW plays AS
+    SELECT e.entry, e.page, p.pdf_path, p.page_number, e.position, e.row_index, e.ordinal,
+        p.page_date_raw, e.page_date, e.hour_raw, e.jock_raw, e.dj, e.artist, e.track,
+        e.raw_text, e.joined_text AS text, e.type_raw, e.confidence, e.notes
+    FROM entries e JOIN pages p ON p.page = e.page
+    WHERE e.joined_text IS NOT NULL;
+-- max() takes Ramones before RAMONES: small letters sort last.
+CREATE VIEW plays_by_artist AS
+    SELECT max(artist) AS artist, count(*) AS plays,
+        min(page_date) AS first_date, max(page_date) AS last_date
+    FROM entries
+    WHERE artist IS NOT NULL AND notes IS NOT 'crossed_out'
+    GROUP BY artist COLLATE NOCASE ORDER BY plays DESC;
+CREATE VIEW plays_by_dj AS
+    SELECT dj, plays, pages, blocks, first_date, last_date FROM djs ORDER BY plays DESC;
+-- 2 AM, 2am, 2A and 2a.m. are one hour; a lone 2 may be either, and stays itself.
+CREATE VIEW plays_by_hour AS
+    SELECT CASE WHEN short GLOB '*[0-9][ap]' THEN short || 'm' ELSE short END AS hour,
+        sum(play_count) AS plays, count(DISTINCT page) AS pages
+    FROM (SELECT page, play_count, replace(replace(lower(hour_raw), ' ', ''), '.', '') AS short
+          FROM blocks)
+    GROUP BY hour ORDER BY plays DESC;
+CREATE VIEW pages_to_check AS
+    SELECT r.rank, r.page, r.reason, r.detail, p.page_date_raw, p.page_date, p.status
+    FROM reviews r JOIN pages p ON p.page = r.page ORDER BY r.rank;
+CREATE VIEW pages_by_month AS
+    SELECT substr(coalesce(page_date, pdf_first_date), 1, 7) AS month, status, count(*) AS pages
+    FROM pages GROUP BY month, status;
+"""
+
+INDEXES = """
+CREATE INDEX pages_order ON pages(pdf_path, page_number);
+CREATE INDEX pages_status ON pages(status);
+CREATE INDEX pages_month ON pages(substr(coalesce(page_date, pdf_first_date), 1, 7), status);
+CREATE INDEX blocks_page ON blocks(page);
+CREATE INDEX blocks_dj ON blocks(dj);
+CREATE INDEX entries_page ON entries(page);
+CREATE INDEX entries_dj ON entries(dj);
+CREATE INDEX entries_artist ON entries(artist COLLATE NOCASE, artist, page_date)
+    WHERE artist IS NOT NULL AND notes IS NOT 'crossed_out';
+CREATE INDEX entries_type ON entries(type_raw);
+CREATE INDEX entries_confidence ON entries(confidence);
+CREATE INDEX entries_continues ON entries(continues) WHERE continues IS NOT NULL;
+CREATE INDEX oddities_page ON oddities(page);
+CREATE INDEX oddities_entry ON oddities(entry);
+CREATE INDEX reviews_rank ON reviews(rank);
+"""
+
+# Each text of a page is in joined_text once, so a phrase is found across its continuation row.
+SEARCHED = {"entries": ["joined_text"], "pages": ["page_date_raw", "comments_raw"]}
+TOKENIZE = "unicode61 remove_diacritics 2"
+
+
+@contextmanager
+def writing(data_root: Path) -> Iterator[Database]:
+    """`flowsheets.db`, with its tables, in one transaction: readers see all of it or nothing.
+
+    Raises `Problem` where it cannot be written or is no database.
+    """
+    path = paths.index_db(data_root)
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+            db = Database(connection)
+            db.enable_wal()  # whoever reads goes on reading the old state meanwhile
+            db.execute("PRAGMA synchronous = normal")
+            db.execute("PRAGMA cache_size = -100000")  # kB: sixteen thousand pages are 480 MB
+            with db.conn:
+                db.execute("BEGIN IMMEDIATE")
+                if db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+                    _drop_all(db)
+                    db.executescript(TABLES + VIEWS)
+                    db.execute(f"PRAGMA user_version = {VERSION}")
+                yield db
+    except sqlite3.DatabaseError as error:
+        raise Problem(
+            path,
+            f"cannot be written ({error})",
+            "Make room or the folder writable, or delete the file: make index builds it anew",
+        ) from error
+
+
+def finish(db: Database) -> None:
+    """Indexes and full-text search, once the tables are filled: faster so than row by row."""
+    if is_searchable(db):
+        return
+    db.executescript(INDEXES)
+    for table, columns in SEARCHED.items():
+        db.table(table).enable_fts(columns, tokenize=TOKENIZE)
+
+
+def is_searchable(db: Database) -> bool:
+    """Whether `finish` has been here."""
+    return db.table("pages_fts").exists()
+
+
+def unsearch(db: Database, table: str, pages: list[str]) -> None:
+    """Take the pages' rows out of the full-text search; to be called before they change."""
+    if is_searchable(db):
+        names = ", ".join(SEARCHED[table])
+        db.conn.executemany(
+            f"INSERT INTO {table}_fts ({table}_fts, rowid, {names})"
+            f" SELECT 'delete', rowid, {names} FROM {table} WHERE page = ?",
+            ((page,) for page in pages),
+        )
+
+
+def search(db: Database, table: str, pages: list[str]) -> None:
+    """Put the pages' rows into the full-text search; to be called after they changed."""
+    if is_searchable(db):
+        names = ", ".join(SEARCHED[table])
+        db.conn.executemany(
+            f"INSERT INTO {table}_fts (rowid, {names})"
+            f" SELECT rowid, {names} FROM {table} WHERE page = ?",
+            ((page,) for page in pages),
+        )
+
+
+def _drop_all(db: Database) -> None:
+    for view in db.views:
+        view.drop()
+    for table in SEARCHED:
+        if db.table(f"{table}_fts").exists():
+            db.execute(f"DROP TABLE {table}_fts")
+    for name in db.table_names():
+        if not name.startswith("sqlite_"):
+            db.execute(f"DROP TABLE [{name}]")

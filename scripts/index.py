@@ -1,0 +1,31 @@
+"""jobs.db and results/ to flowsheets.db, which is browsed: only what changed since last time.
+
+    python scripts/index.py
+
+Deleting flowsheets.db loses nothing. Whoever reads it meanwhile sees the old state, then the new.
+"""
+
+import click
+
+from flowsheets import index, jobs, settings, tables
+from flowsheets.errors import warn
+
+
+@click.command()
+def main() -> None:
+    """Make the database of all pages and rows."""
+    config = settings.load()
+    jobs_db = jobs.connect(config.data_root)
+    with tables.writing(config.data_root) as db:
+        tally = index.update(config, jobs_db, db)
+        strays = index.strays(config.data_root, db)
+    if strays:
+        warn(f"{strays} results have no page in jobs.db and are left out; make discover adds them")
+    click.echo(
+        f"indexed {tally.pages} pages: {tally.read} read, {tally.changed} changed,"
+        f" {tally.gone} gone, {tally.damaged} damaged. Next: make browse, or make review"
+    )
+
+
+if __name__ == "__main__":
+    main()

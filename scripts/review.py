@@ -1,0 +1,130 @@
+"""The pages that a person should look at first, by reason: a table, and `reviews` in flowsheets.db.
+
+    python scripts/review.py --limit 50
+
+Makes the index current, then measures the writing on each scan that has a result: some minutes for
+all of them the first time, the new ones later. Changes no page and no result.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+from sqlite_utils import Database
+from tabulate import tabulate  # type: ignore[import-untyped]
+from tqdm import tqdm
+
+from flowsheets import index, ink, jobs, reviews, settings, tables
+from flowsheets.errors import Count, Problem, warn
+from flowsheets.index import Stamp
+from flowsheets.settings import Settings
+
+LIMIT = 50
+SAVED_AT_ONCE = 200  # pages a transaction: what a Ctrl-C costs is that many
+PAGES_A_TASK = 8
+
+
+class Measured(NamedTuple):
+    """The rows with ink of one page's blocks, or why its image cannot be read."""
+
+    page: str
+    stamp: Stamp
+    rows: tuple[int | None, ...]
+    reason: str | None = None
+
+
+@click.command()
+@click.option("--limit", type=Count("LIMIT", LIMIT), default=LIMIT)
+def main(limit: int) -> None:
+    """Say which pages to look at first."""
+    config = settings.load()
+    jobs_db = jobs.connect(config.data_root)
+    with tables.writing(config.data_root) as db:
+        index.update(config, jobs_db, db)
+        unmeasured = _unmeasured(db, config.data_root)
+    _measure(unmeasured, config)
+    with tables.writing(config.data_root) as db:
+        reviews.refresh(db, config.max_attempts)
+        _show(db, limit)
+
+
+def _unmeasured(db: Database, data_root: Path) -> list[tuple[str, Path, Stamp]]:
+    """Pages with a result whose image was not measured, or is another by now."""
+    known = {
+        page: (mtime_ns, size)
+        for page, mtime_ns, size in db.execute("SELECT page, mtime_ns, size FROM ink")
+    }
+    images = db.execute(
+        "SELECT page, image_path FROM pages"
+        " WHERE image_path IS NOT NULL AND entry_count IS NOT NULL ORDER BY pdf_path, page_number"
+    )
+    stamped = [
+        (page, data_root / path, index.stamp(data_root / path)) for page, path in images.fetchall()
+    ]
+    return [(page, path, stamp) for page, path, stamp in stamped if known.get(page) != stamp]
+
+
+def _measure(pages: list[tuple[str, Path, Stamp]], config: Settings) -> None:
+    measured = _measured(pages, config.render_concurrency)
+    while chunk := list(islice(measured, SAVED_AT_ONCE)):
+        for one in chunk:
+            if one.reason:
+                warn(f"the image of {one.page} cannot be read ({one.reason}); its ink is not known")
+        with tables.writing(config.data_root) as db:
+            db.conn.executemany(
+                # A page may have left the index meanwhile.
+                "INSERT OR REPLACE INTO ink SELECT ?1, ?, ?, ?, ?, ?, ?"
+                " WHERE ?1 IN (SELECT page FROM pages)",
+                ((one.page, *one.stamp, *one.rows) for one in chunk),
+            )
+
+
+def _measured(pages: list[tuple[str, Path, Stamp]], workers: int) -> Iterator[Measured]:
+    if not pages:
+        return
+    try:
+        with ProcessPoolExecutor(min(workers, len(pages))) as pool:
+            results = pool.map(_measure_page, pages, chunksize=PAGES_A_TASK)
+            yield from tqdm(results, "ink", len(pages), unit=" pages", disable=None, leave=False)
+    except BrokenProcessPool as error:
+        raise Problem("review", "a worker was killed", "Set RENDER_CONCURRENCY=1") from error
+
+
+def _measure_page(task: tuple[str, Path, Stamp]) -> Measured:
+    page, png, stamp = task
+    try:
+        return Measured(page, stamp, ink.rows_with_ink(png))
+    except (OSError, ValueError) as error:
+        return Measured(page, stamp, (None,) * 4, str(error))
+
+
+def _show(db: Database, limit: int) -> None:
+    (formless,) = db.execute(
+        "SELECT count(*) FROM ink WHERE top_left + top_right + bottom_left + bottom_right IS NULL"
+    ).fetchone()
+    if formless:
+        warn(f"on {formless} scans the form, or a part of it, is not found: their ink is not known")
+    found = db.execute("SELECT page, reason, detail FROM pages_to_check").fetchall()
+    if not found:
+        click.echo("no page stands out. Next: make browse")
+        return
+    counts = Counter(reason for _, reason, _ in found)
+    groups = [(reason, counts[reason], reviews.REASONS[reason]) for reason in reviews.REASONS]
+    headers = ("reason", "pages", "because")
+    click.echo(tabulate([group for group in groups if group[1]], headers))
+    click.echo()
+    lines = [(page, reason, detail) for page, reason, detail in found[:limit]]
+    click.echo(tabulate(lines, ("page", "reason", "detail"), disable_numparse=True))
+    if len(found) > limit:
+        click.echo(f"and {len(found) - limit} more: make review LIMIT={len(found)}")
+    pages = len({page for page, _, _ in found})
+    click.echo(f"\n{pages} pages to look at. Next: make browse")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""A really started `make browse`: `with browsing(station) as url: ...`"""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.message import Message
+from typing import Any
+
+from flowsheets import jobs, page, paths
+from flowsheets.page import PageReading
+from flowsheets.paths import PageId
+from station import TOP, Station
+
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@dataclass
+class Answer:
+    """One answer of the web server."""
+
+    status: int
+    headers: Message
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+def complete(station: Station, page_id: PageId, reading: dict[str, Any]) -> None:
+    """Give a rendered page a result, as a fetch does; the answer is made up here."""
+    result = page.result(PageReading.model_validate(reading), "gemini-x")
+    paths.write_whole(paths.result(station.data, page_id), result.to_json())
+    db = jobs.connect(station.data)
+    jobs.flip(db, [page_id], "rendered", "completed")
+    db.close()
+
+
+@contextlib.contextmanager
+def browsing(station: Station) -> Iterator[str]:
+    """`make browse` on a free port, until the block ends; yields its address."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    process = subprocess.Popen(
+        ["make", "--no-print-directory", "browse", f"PORT={port}"],
+        cwd=TOP,
+        env=station.environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout
+    try:
+        line = process.stdout.readline()
+        if "http://" not in line:
+            raise RuntimeError(f"make browse did not start: {line!r}")
+        yield line.split()[0]
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)  # make, and the server below it
+        process.wait(timeout=10)
+        process.stdout.close()
+
+
+def get(url: str, **headers: str) -> Answer:
+    """One request; an error status is an answer too."""
+    request = urllib.request.Request(url, headers=headers)
+    try:
+        with _DIRECT.open(request, timeout=20) as reply:
+            return Answer(reply.status, reply.headers, reply.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return Answer(error.code, error.headers, error.read())

@@ -1,0 +1,115 @@
+"""A station of the sample scans, `make browse` on it, and Debian's Chromium."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Page,
+    Request,
+    ViewportSize,
+    sync_playwright,
+)
+
+from browse_process import browsing, complete
+from flowsheets import jobs
+from flowsheets.paths import PageId
+from station import TOP, Station
+
+SAMPLES = TOP / "tests/samples"
+SCRIPT = '<script>document.title = "run"</script><img src=x onerror="document.title = 1">'
+# Chromium's own, so that it starts as root, without a graphics card, and asks no other machine.
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Ten pages of two PDFs: nine are read, one of them holds a script, and one failed."""
+    station = Station(tmp_path_factory.mktemp("station"))
+    shutil.copytree(SAMPLES / "scans", station.scans)
+    station.data.mkdir()
+    station.good("discover")
+    station.good("render")
+    for row in station.rows():
+        page = PageId(row["pdf_path"], row["page_number"])
+        truth = SAMPLES / "truth" / page.pdf_path.removesuffix(".pdf")
+        reading = json.loads((truth / f"page-{page.page_number:02d}.json").read_text())
+        if page == PageId(row["pdf_path"], 5) and "1994" in page.pdf_path:
+            with closing(jobs.connect(station.data)) as db:
+                jobs.flip(
+                    db, [page], "rendered", "failed", count_try=True, last_error="finish: SAFETY"
+                )
+            continue
+        if page.page_number == 4 and "1994" in page.pdf_path:
+            reading["quadrants"][0]["entries"][0]["raw_text"] = f"inert {SCRIPT}"
+        complete(station, page, reading)
+    station.good("index")
+    station.good("review", MAX_ATTEMPTS="1")
+    with browsing(station) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        path = shutil.which("chromium")
+        with closing(playwright.chromium.launch(executable_path=path, args=QUIET)) as browser:
+            yield browser
+
+
+@pytest.fixture
+def tab(request: pytest.FixtureRequest, chromium: Browser, url: str) -> Iterator[Page]:
+    """A tab on a desk's screen; at the end, nothing went wrong in it."""
+    yield from _tab(request, chromium, url, {"width": 1400, "height": 900})
+
+
+@pytest.fixture
+def phone(request: pytest.FixtureRequest, chromium: Browser, url: str) -> Iterator[Page]:
+    """A tab on a phone; at the end, nothing went wrong in it."""
+    yield from _tab(request, chromium, url, {"width": 390, "height": 844}, has_touch=True)
+
+
+def _tab(
+    request: pytest.FixtureRequest, chromium: Browser, url: str, size: ViewportSize, **more: Any
+) -> Iterator[Page]:
+    trouble: list[str] = []  # errors and warnings of the console, and requests to other machines
+    context = chromium.new_context(base_url=url, viewport=size, reduced_motion="reduce", **more)
+
+    def heard(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            trouble.append(message.text)
+
+    def asked(sent: Request) -> None:
+        if urlsplit(sent.url).hostname not in ("127.0.0.1", None):  # None: data: and the like
+            trouble.append(sent.url)
+
+    with closing(context):
+        page = context.new_page()
+        page.on("console", heard)
+        page.on("pageerror", lambda error: trouble.append(str(error)))
+        page.on("request", asked)
+        yield page
+        _look_at(page, f"{request.node.name}.{request.fixturename}")
+    assert trouble == []
+
+
+def _look_at(page: Page, name: str) -> None:
+    """A picture of what the test ended with, for whoever wants to look."""
+    shots = Path(__file__).with_name("shots")
+    shots.mkdir(exist_ok=True)
+    page.screenshot(path=shots / f"{name}.png")

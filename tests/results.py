@@ -1,0 +1,71 @@
+"""Finished pages in a station's data folder, as fetch and process leave them."""
+
+import json
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from flowsheets import index, jobs, paths, settings, tables
+from flowsheets.index import Tally
+from flowsheets.paths import PageId
+from pages import reading
+from station import PDF, Station
+
+OURS = {"model_version": "gemini-x", "extracted_at": "2026-05-06T04:12:00.690591Z"}
+
+
+def row(row_index: int, text: str, confidence: str = "high", **more: Any) -> dict[str, Any]:
+    """One entry."""
+    entry = {"row_index": row_index, "raw_text": text, "confidence": confidence}
+    return {**entry, "type_raw": None, "notes": None, "oddities": [], **more}
+
+
+def sheet(*rows: dict[str, Any], date: str = "Sun 4/1/90", **more: Any) -> dict[str, Any]:
+    """A page whose first block has these rows; `more` goes into that block."""
+    page = reading()
+    page["page_date_raw"] = date
+    page["quadrants"][0] |= {"entries": list(rows), **more}
+    return page
+
+
+def put(station: Station, number: int, page: dict[str, Any], pdf: str = PDF) -> Path:
+    """Make a page completed with that result; returns the result's path."""
+    station.data.mkdir(exist_ok=True)
+    db = jobs.connect(station.data)
+    one = PageId(pdf, number)
+    jobs.register(db, [one])
+    jobs.flip(db, [one], ("pending", "rendered", "completed"), "completed")
+    db.close()
+    path = paths.result(station.data, one)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**page, **OURS}))
+    return path
+
+
+def update(station: Station) -> Tally:
+    """What `make index` does, without a process of its own."""
+    with patch.dict(os.environ, station.environment()):
+        config = settings.load()
+    jobs_db = jobs.connect(station.data)
+    with tables.writing(station.data) as db:
+        tally = index.update(config, jobs_db, db)
+    jobs_db.close()
+    return tally
+
+
+def indexed(station: Station, sql: str) -> list[tuple[Any, ...]]:
+    """What flowsheets.db answers to a question, once it is up to date."""
+    update(station)
+    return ask(station, sql)
+
+
+def ask(station: Station, sql: str) -> list[tuple[Any, ...]]:
+    """What flowsheets.db answers as it is, opened as a browser opens it."""
+    path = station.data / "flowsheets.db"
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()
