@@ -4,22 +4,27 @@
 
 Beside it, what the same tokens would have cost in real time. Cached tokens have the price of cached
 tokens on both sides, so the ratio is the true one, whatever it is. An answer whose price is not
-known is counted as such, and in no sum of dollars. What a prompt cache costs by the hour is not in
-it: no answer says that.
+known is counted as such, and in no sum of dollars. No answer says what a prompt cache costs by the
+hour: that is reckoned from the batches' journals, and stands in a line of its own.
 """
 
 import csv
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import click
 import orjson
 
-from flowsheets import jobs, prices, settings, usage
+from flowsheets import jobs, manifest, prices, settings, usage
 from flowsheets.errors import Problem, warn
+from flowsheets.manifest import Batch
 from flowsheets.paths import PageId
 
 WAYS = {"realtime": "real time", "batch": "batch", "flex": "flex"}
@@ -67,7 +72,8 @@ def main(as_json: bool, as_csv: bool, unknown: tuple[str, ...]) -> None:
     """Show what was spent."""
     if unknown:
         raise Problem("FORMAT", f"{unknown[0].strip('-')!r} is unknown", "Give json, csv, or none")
-    db = jobs.connect(settings.load().data_root)
+    config = settings.load()
+    db = jobs.connect(config.data_root)
     groups: dict[Group, Spent] = {}
     for answer, usd, price_list in usage.noted(db):
         group = (answer.requested_at[:7], answer.model, answer.mode)
@@ -87,6 +93,7 @@ def main(as_json: bool, as_csv: bool, unknown: tuple[str, ...]) -> None:
         writer.writerows(rows)
     elif rows:
         _show(groups)
+        _show_storage(config.data_root)
     else:
         click.echo("no answer was paid for yet. Next: make estimate")
     for model, mode in sorted({(model, mode) for _, model, mode in groups}):
@@ -144,6 +151,28 @@ def _show(groups: dict[Group, Spent]) -> None:
         spent = _sum(groups, mode)
         if spent.answers:
             click.echo(f"{WAYS[mode]}: {_said(spent, mode)}")
+
+
+def _show_storage(data_root: Path) -> None:
+    """What the batches' prompt caches cost while they were kept."""
+    usd, caches = Decimal(0), 0
+    for folder in manifest.folders(data_root):
+        with suppress(Problem):  # a damaged folder is told by whoever works on it
+            batch = manifest.load(folder)
+            if batch.cached_content:
+                usd += _storage(batch)
+                caches += 1
+    if caches:
+        name = "prompt cache" if caches == 1 else "prompt caches"
+        click.echo(f"{caches} {name}, about {prices.dollars(usd)} for storage on top")
+
+
+def _storage(batch: Batch) -> Decimal:
+    built, ended = batch.last("built") or {}, batch.last(*manifest.CLOSING)
+    end = datetime.fromisoformat(ended["at"]) if ended else datetime.now(UTC)
+    kept = end - datetime.fromisoformat(built["at"])
+    tokens, hours = Decimal(built["cached_tokens"]), Decimal(kept.total_seconds()) / 3600
+    return prices.CACHE_HOUR.get(built["model"], Decimal(0)) * tokens * hours / 1_000_000
 
 
 def _line(cells: Iterable[str], dollars: tuple[str, str, str], model_width: int) -> None:

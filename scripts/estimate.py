@@ -65,14 +65,11 @@ def _show(config: Settings, basis: Basis, pages: int, batches: int) -> None:
 
     row("real time", cost("realtime", usual), cost("realtime", high))
     row("batch", cost("batch", usual), cost("batch", high))
+    cached = (estimate.cost_with_cache(model, pages, batches, tokens) for tokens in (usual, high))
+    row("batch with cache", *cached)
     short = estimate.too_short_to_cache(model)
     if short:
-        click.echo(f"{'batch with cache':<18}{short}")
-    else:
-        cached = (
-            estimate.cost_with_cache(model, pages, batches, tokens) for tokens in (usual, high)
-        )
-        row("batch with cache", *cached)
+        click.echo(f"the prompt {short}")
     for mode in ("realtime", "batch"):
         said = prices.remark(model, mode)
         if said:

@@ -18,15 +18,16 @@ import click
 from sqlite_utils import Database
 from tqdm import tqdm
 
-from flowsheets import gemini, jobs, lock, paths, recovery, settings, settlement
+from flowsheets import caching, estimate, gemini, jobs, lock, paths, recovery, settings, settlement
 from flowsheets.errors import Count, Problem
 from flowsheets.paths import PageId
-from flowsheets.request import page_request, prompt
+from flowsheets.request import page_request
 from flowsheets.response import Unread
 from flowsheets.settings import Settings
 from flowsheets.settlement import Outcome, Tally
 
 LIMIT = 50
+CACHE_NAME = "flowsheets in real time"
 CACHE_SECONDS = 3600  # a run that takes longer goes on without
 ANSWER_BYTES = 256 * 1024  # a page's answer has some 15 kB, with a long thought ten times that
 
@@ -149,13 +150,10 @@ def _stops_the_run(problem: gemini.ApiProblem) -> bool:
 
 def _cache_prompt(config: Settings) -> str | None:
     """Keep the prompt at the API for this run, where the API lets us."""
-    try:
-        return gemini.create_cache(config.model, prompt(), CACHE_SECONDS)
-    except gemini.ApiProblem as problem:
-        if _stops_the_run(problem):
-            raise
-        click.echo(f"no prompt cache, going on without: {problem.what}", err=True)
+    if not estimate.cache_is_worth_asking_for(config):
         return None
+    cache = caching.make(config, CACHE_NAME, CACHE_SECONDS)
+    return cache.name if cache else None
 
 
 def _let_go(cached_content: str | None) -> None:

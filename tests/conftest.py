@@ -28,6 +28,7 @@ def _nobodys_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         "MAX_ATTEMPTS",
         "SUBMIT_GRACE",
         "BATCH_PAGES",
+        "GEMINI_CACHE",
         "MAX_USD",
     ):
         monkeypatch.delenv(name, raising=False)

@@ -14,10 +14,11 @@ api = recording.api
 
 PROMPT = "\n\n".join([prompt()] * 5)  # above the model's minimum of 4,096 tokens
 SECONDS = 3600
+NAME = "flowsheet prompt"
 
 
 def test_create_cache(api: Api) -> None:
-    name = gemini.create_cache(MODEL, PROMPT, SECONDS)
+    name = gemini.create_cache(MODEL, PROMPT, SECONDS, NAME).name
     assert name.startswith("cachedContents/")
     (sent,) = api.sent("/cachedContents")
     assert sent["systemInstruction"]["parts"] == [{"text": PROMPT}]
@@ -28,15 +29,28 @@ def test_create_cache(api: Api) -> None:
 
 def test_a_prompt_below_the_minimum_is_refused(api: Api) -> None:
     with pytest.raises(gemini.ApiProblem) as caught:
-        gemini.create_cache(MODEL, "Transcribe.", SECONDS)
+        gemini.create_cache(MODEL, "Transcribe.", SECONDS, NAME)
     assert caught.value.code == 400
     assert not caught.value.key_refused
     assert not caught.value.unclear
     assert len(api.cassette.requests) == 1
 
 
+def test_a_caches_life_is_made_longer_and_one_of_its_name_is_found_and_removed(api: Api) -> None:
+    kept = gemini.create_cache(MODEL, PROMPT, SECONDS, NAME)
+    assert kept.tokens > 4096
+    gemini.renew_cache(kept.name, 2 * SECONDS)
+    assert [r.method for r in api.cassette.requests][-1] == "PATCH"
+    gemini.delete_caches("another name")
+    gemini.renew_cache(kept.name, SECONDS)  # it is still there
+    gemini.delete_caches(NAME)
+    with pytest.raises(gemini.ApiProblem) as caught:
+        gemini.renew_cache(kept.name, SECONDS)
+    assert caught.value.code in (403, 404)
+
+
 def test_delete_cache(api: Api) -> None:
-    name = gemini.create_cache(MODEL, PROMPT, SECONDS)
+    name = gemini.create_cache(MODEL, PROMPT, SECONDS, NAME).name
     gemini.delete_cache(name)
     gemini.delete_cache(name)  # gone already
     deletes = [r.path for r in api.cassette.requests if r.method == "DELETE"]
@@ -44,7 +58,7 @@ def test_delete_cache(api: Api) -> None:
 
 
 def test_generate_with_a_cached_prompt(api: Api) -> None:
-    name = gemini.create_cache(MODEL, PROMPT, SECONDS)
+    name = gemini.create_cache(MODEL, PROMPT, SECONDS, NAME).name
     answer = json.loads(gemini.generate(MODEL, page(0, name)))
     gemini.delete_cache(name)
     assert answer["candidates"][0]["content"]["parts"]
@@ -55,7 +69,9 @@ def test_generate_with_a_cached_prompt(api: Api) -> None:
 
 
 def test_a_batch_with_a_cached_prompt(api: Api, tmp_path: Path) -> None:
-    name = gemini.create_cache(MODEL, PROMPT, 48 * SECONDS)  # for as long as a batch may take
+    name = gemini.create_cache(
+        MODEL, PROMPT, 48 * SECONDS, NAME
+    ).name  # for as long as a batch may take
     requests = write_requests(tmp_path / "requests.jsonl", 2, name)
     file = gemini.upload(requests, "sdk-cached")
     batch_id = gemini.submit_batch(MODEL, file, "sdk-cached")["name"]

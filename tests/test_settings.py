@@ -65,5 +65,6 @@ def test_the_example_names_every_setting() -> None:
         "SUBMIT_GRACE",
         "BATCH_PAGES",
         "MAX_USD",
+        "GEMINI_CACHE",
     ):
         assert f"{name}=" in example

@@ -9,6 +9,8 @@ usage      what was paid for, a row an answer
 prices     tokens to dollars; the only importer of genai-prices
 estimate   what pages will cost, before
 parts      pages to batches, within the limits
+building   pages to a batch's folder
+caching    the prompt, kept at the API
 manifest   a batch's folder: manifest, requests, journal
 operation  the API's word on a batch
 submission from a built folder to a batch at the API, once

@@ -86,11 +86,25 @@ def cost_with_cache(model: str, pages: int, batches: int, tokens: PageTokens) ->
     return one.usd * pages + hour * kept / 1_000_000 * CACHE_HOURS * batches
 
 
+def cache_pays(config: Settings, pages: int, of: Basis) -> bool:
+    """Whether a batch of so many pages is cheaper with a cache of its own, by known prices."""
+    if not cache_is_worth_asking_for(config):
+        return False
+    without = cost(config.model, "batch", pages, of.usual)
+    with_cache = cost_with_cache(config.model, pages, 1, of.usual)
+    return without is not None and with_cache is not None and with_cache < without
+
+
+def cache_is_worth_asking_for(config: Settings) -> bool:
+    """Whether the API may take a cache of our prompt at all; a refusal costs nothing."""
+    return config.cache == "auto" and prompt_tokens() >= prices.CACHE_LEAST_NAMED
+
+
 def too_short_to_cache(model: str) -> str | None:
-    """Why the model's documented minimum refuses a cache of our prompt, or None."""
+    """What the model's documented minimum says against a cache of our prompt, or None."""
     least = prices.CACHE_LEAST.get(model, 0)
     kept = prompt_tokens()
-    return f"too short to be cached ({kept:,} of {least:,} tokens)" if kept < least else None
+    return f"may be too short to be cached: {kept:,} of {least:,} tokens" if kept < least else None
 
 
 def line(config: Settings, pages: int, of: Basis) -> str:

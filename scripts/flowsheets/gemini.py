@@ -1,8 +1,9 @@
 """The Gemini Developer API; the only importer of its SDK, google-genai.
 
-Real time is `generate` and `create_cache`; a batch is `upload`, `submit_batch`, `find_batch`,
-`get_batch`, `cancel_batch` and `fetch_batch_results`. Neither knows of the other. Replies are plain
-dicts, as they came: the SDK's types drop `error` and `batchStats`, and refuse fields that are new.
+Real time is `generate`; a batch is `upload`, `submit_batch`, `find_batch`, `get_batch`,
+`cancel_batch` and `fetch_batch_results`; a prompt cache, which either may name, is `create_cache`.
+None knows of the others. Replies are plain dicts, as they came: the SDK's types drop `error` and
+`batchStats`, and refuse fields that are new.
 """
 
 import base64
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx2
 import tenacity
@@ -28,7 +29,6 @@ from flowsheets.errors import Problem
 CALL_SECONDS = 120  # for the calls that only ask, or move one chunk of 8 MiB
 ANSWER_SECONDS = 900  # a page with much thinking has been seen to take minutes
 LISTED_AT_ONCE = 100  # batches a page of the listing
-CACHE_NAME = "flowsheet prompt"
 
 # A state that the SDK does not know makes it warn on stderr; whoever reads `state` says it once.
 warnings.filterwarnings("ignore", message=".* is not a valid ", category=UserWarning)
@@ -88,8 +88,18 @@ def generate(model: str, request: dict[str, Any]) -> bytes:
     return (sent.body if sent and sent.body else "").encode()
 
 
-def create_cache(model: str, prompt: str, seconds: int) -> str:
-    """Keep the prompt at the API for `seconds`; returns `cachedContents/…`.
+# --- prompt caches ------------------------------------------------------------------------------
+
+
+class PromptCache(NamedTuple):
+    """A prompt that is kept at the API."""
+
+    name: str  # cachedContents/…
+    tokens: int
+
+
+def create_cache(model: str, prompt: str, seconds: int, display_name: str) -> PromptCache:
+    """Keep the prompt at the API for `seconds`; its storage is billed by the hour.
 
     Raises `ApiProblem` with code 400 where the prompt is below the model's minimum.
     """
@@ -98,10 +108,27 @@ def create_cache(model: str, prompt: str, seconds: int) -> str:
         kept = client.caches.create(
             model=model,
             config=types.CreateCachedContentConfig(
-                display_name=CACHE_NAME, system_instruction=prompt, ttl=f"{seconds}s"
+                display_name=display_name, system_instruction=prompt, ttl=f"{seconds}s"
             ),
         )
-    return kept.name or ""
+    usage = kept.usage_metadata
+    return PromptCache(kept.name or "", (usage.total_token_count or 0) if usage else 0)
+
+
+def renew_cache(name: str, seconds: int) -> None:
+    """Let a cache live for `seconds` from now. Raises `ApiProblem`, code 403 or 404 if it died."""
+    client = _client(patient=True)
+    with _explained():
+        client.caches.update(name=name, config=types.UpdateCachedContentConfig(ttl=f"{seconds}s"))
+
+
+def delete_caches(display_name: str) -> None:
+    """Let go of every cache of that name: of those whose create had an unclear end."""
+    client = _client(patient=True)
+    with _explained():
+        found = [c.name for c in client.caches.list() if c.display_name == display_name]
+    for name in found:
+        delete_cache(name or "")
 
 
 def delete_cache(name: str) -> None:

@@ -9,7 +9,7 @@ responses.jsonl  the result file, verbatim, kept
 The folder's name is the batch's `display_name`, by which it is found again at the API. Events, in
 the order of a good life: built, uploaded, create_sent, created, bound, settled. Others:
 create_failed (nothing was made), create_unclear, upload_lost, refused, cancel_asked, warned,
-file_gone, quarantined, given_back, restored (put together from jobs.db), reopened.
+file_gone, quarantined, given_back, cache_asked (before built), restored (from jobs.db), reopened.
 """
 
 import secrets

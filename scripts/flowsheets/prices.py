@@ -52,9 +52,11 @@ DOCUMENTED = {
 }
 DOCUMENTED_PROMPT = 200_000  # tokens; longer ones cost more
 
-# Of a prompt cache: dollars per million tokens an hour, and the fewest tokens (documented).
+# Of a prompt cache: dollars per million tokens an hour, and the fewest tokens (documented). A
+# refusal by the API has named fewer, so that below the documented number it is asked all the same.
 CACHE_HOUR = {"gemini-3.1-pro-preview": Decimal("4.50")}
 CACHE_LEAST = {"gemini-3.1-pro-preview": 4096}
+CACHE_LEAST_NAMED = 1024
 
 
 def price(

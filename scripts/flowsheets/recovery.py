@@ -20,6 +20,8 @@ def lost_claims(db: Database, data_root: Path) -> int:
     `jobs` lock, since a folder that is being built looks just so. With a damaged manifest about,
     whose pages are unknown, nothing is moved.
     """
+    for part in paths.batches(data_root).glob(".*.part"):
+        _drop(part)
     unbound = jobs.unbound(db)
     if not unbound:
         return 0
@@ -30,9 +32,16 @@ def lost_claims(db: Database, data_root: Path) -> int:
         except Problem:
             return 0
     lost = [page for page in unbound if page not in known]
-    for part in paths.batches(data_root).glob(".*.part"):
-        shutil.rmtree(part, ignore_errors=True)
     return len(jobs.flip(db, lost, "submitted", "rendered"))
+
+
+def _drop(part: Path) -> None:
+    """Take away what a killed build left, and the prompt cache that it may have asked for."""
+    if (part / "journal.jsonl").exists():
+        from flowsheets import caching  # brings the SDK along, which is hardly ever wanted here
+
+        caching.drop(part.name.removeprefix(".").removesuffix(".part"))
+    shutil.rmtree(part, ignore_errors=True)
 
 
 def dead_run(db: Database, settings: Settings) -> int:

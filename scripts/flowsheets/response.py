@@ -39,6 +39,9 @@ class Unread:
     ran: bool = True
 
 
+CACHE_GONE = Unread("the prompt cache was gone when this page ran", ran=False)
+
+
 def read(response: dict[str, Any]) -> PageReading | Unread:
     """The page in a GenerateContentResponse; of any other form, that it has one nobody knows."""
     try:
@@ -89,7 +92,7 @@ def read_line(line: dict[str, Any], cached: bool = False) -> PageReading | Unrea
     if code == CANCELLED:
         return Unread("cancelled before this page ran", ran=False)
     if code == PERMISSION_DENIED and cached:
-        return Unread("the prompt cache was gone when this page ran", ran=False)
+        return CACHE_GONE
     return Unread(explain(error))
 
 

@@ -12,6 +12,7 @@ from flowsheets.errors import Problem
 
 TOP = Path(__file__).resolve().parents[2]  # where the Makefile and .env are
 MEDIA_RESOLUTIONS = ("low", "medium", "high", "ultra_high")
+CACHES = ("auto", "off")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Settings:
     submit_grace: int
     batch_pages: int
     max_usd: Decimal | None
+    cache: str
 
 
 def load() -> Settings:
@@ -44,6 +46,9 @@ def load() -> Settings:
             f"{resolution!r} is unknown",
             f"Give one of {', '.join(MEDIA_RESOLUTIONS)}",
         )
+    cache = _text("GEMINI_CACHE", "auto").lower()
+    if cache not in CACHES:
+        raise Problem("GEMINI_CACHE", f"{cache!r} is unknown", "Give auto or off")
     return Settings(
         model=_text("GEMINI_MODEL", "gemini-3.1-pro-preview").removeprefix("models/"),
         media_resolution=resolution,
@@ -55,6 +60,7 @@ def load() -> Settings:
         submit_grace=_number("SUBMIT_GRACE", 300, least=0),
         batch_pages=_number("BATCH_PAGES", 1000, least=1),
         max_usd=_dollars("MAX_USD"),
+        cache=cache,
     )
 
 

@@ -45,12 +45,14 @@ class Tally:
     completed: int = 0
     failed: int = 0
     returned: int = 0
+    cache_died: int = 0  # of those returned: the prompt cache was gone when they ran
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(
             self.completed + other.completed,
             self.failed + other.failed,
             self.returned + other.returned,
+            self.cache_died + other.cache_died,
         )
 
     @property
@@ -179,7 +181,8 @@ def _flip(db: Database, data_root: Path, outcome: Outcome, old: str, in_batch: s
         batch_id=None,
         within_batch_index=None,
     )
-    return Tally(returned=len(moved))
+    died = len(moved) if reading == response.CACHE_GONE else 0
+    return Tally(returned=len(moved), cache_died=died)
 
 
 def _outcomes(

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import orjson
 from sqlite_utils import Database
 
-from flowsheets import gemini, jobs, paths
+from flowsheets import caching, gemini, jobs, paths
 from flowsheets.errors import Problem
 from flowsheets.manifest import Batch
 from flowsheets.settings import Settings
@@ -32,8 +32,8 @@ class QueueFull(Later):
     """The API takes no more batches for now, of any folder."""
 
 
-def finish(batch: Batch, db: Database, settings: Settings) -> None:
-    """Adopt or create the batch, then bind its pages to it.
+def finish(batch: Batch, db: Database | None, settings: Settings) -> None:
+    """Adopt or create the batch, then bind its pages to it; without `db` no page is concerned.
 
     Raises `Later` while the folder has to wait, `Problem` where a person must act.
     """
@@ -54,11 +54,17 @@ def adopt(batch: Batch) -> bool:
     return True
 
 
-def bind(batch: Batch, db: Database) -> None:
+def bind(batch: Batch, db: Database | None) -> None:
     """Write the API's id into manifest and rows. Repeatable, so a kill in between is no matter."""
     if batch.last("bound") or not batch.batch_id:
         return
     batch.set_batch_id(batch.batch_id)
+    if db is not None:
+        _bind_pages(batch, db)
+    batch.note("bound")
+
+
+def _bind_pages(batch: Batch, db: Database) -> None:
     with jobs.transaction(db):
         for line, page in zip(batch.lines, batch.pages, strict=True):
             jobs.flip(
@@ -69,11 +75,12 @@ def bind(batch: Batch, db: Database) -> None:
                 batch_id=batch.batch_id,
                 within_batch_index=line["index"],
             )
-    batch.note("bound")
 
 
-def give_back(batch: Batch, db: Database) -> int:
+def give_back(batch: Batch, db: Database | None) -> int:
     """Return the pages of a folder without a batch to the queue, no try counted; how many."""
+    if db is None:
+        return 0
     return len(
         jobs.flip(db, batch.pages, "submitted", "rendered", batch_id=None, within_batch_index=None)
     )
@@ -86,6 +93,8 @@ def let_go(batch: Batch) -> None:
         gemini.delete_file(uploaded["file"])
     if batch.cached_content:
         gemini.delete_cache(batch.cached_content)
+    elif batch.last("cache_asked"):  # refused, or made and its answer lost
+        gemini.delete_caches(batch.name)
 
 
 def grace_left(batch: Batch, settings: Settings) -> float:
@@ -117,7 +126,16 @@ def _wait_out_the_grace(batch: Batch, settings: Settings) -> None:
         )
 
 
-def _create(batch: Batch, db: Database, settings: Settings) -> None:
+def _create(batch: Batch, db: Database | None, settings: Settings) -> None:
+    if not caching.renew(batch):
+        returned = give_back(batch, db)
+        let_go(batch)
+        batch.note("given_back", returned=returned, cache_died=True)
+        raise Later(
+            batch.folder,
+            f"its prompt cache is gone; its {returned} pages are back in the queue",
+            "Run make batch-submit again: it goes without a cache",
+        )
     operation = None
     for again in (False, True):
         file = _upload(batch)
@@ -141,7 +159,7 @@ def _create(batch: Batch, db: Database, settings: Settings) -> None:
         _created(batch, operation)
 
 
-def _refuse_or_wait(batch: Batch, db: Database, problem: gemini.ApiProblem) -> None:
+def _refuse_or_wait(batch: Batch, db: Database | None, problem: gemini.ApiProblem) -> None:
     """After a clear no: raises what the person is told."""
     if problem.code in (400, 404) and not problem.key_refused:
         # For good: the same request would be refused again.
