@@ -107,6 +107,10 @@ status: | $(installed) ## pages by status, open batches
 cost: | $(installed) ## what was spent, by month, model and way      FORMAT=json|csv
 	@$(venv) scripts/cost.py $(if $(FORMAT),$(call quote,--$(FORMAT)))
 
+.PHONY: compare
+compare: | $(installed) ## a few pages both ways: tokens, dollars, readings; again to finish  LIMIT=
+	@$(venv) scripts/compare.py --limit $(call quote,$(LIMIT))
+
 .PHONY: retry
 retry: | $(installed) ## one finished page back to the queue         PDF= PAGE=
 	@$(venv) scripts/retry.py --pdf $(call quote,$(PDF)) --page $(call quote,$(PAGE))

@@ -29,7 +29,6 @@ from flowsheets.settlement import Outcome, Tally
 LIMIT = 50
 CACHE_NAME = "flowsheets in real time"
 CACHE_SECONDS = 3600  # a run that takes longer goes on without
-ANSWER_BYTES = 256 * 1024  # a page's answer has some 15 kB, with a long thought ten times that
 
 MODES = {"": "realtime", "standard": "realtime", "flex": "flex"}  # by TIER
 
@@ -108,7 +107,7 @@ def _ask(page: PageId, config: Settings, cached_content: str | None, mode: str) 
         return Unread("the page's image is missing; make render", ran=False)
     saved = paths.real_time_response(config.data_root, page, jobs.now(), mode)
     # The room is taken before the call: a disk that fills up meanwhile loses no paid answer.
-    with paths.appearing(saved, reserve=ANSWER_BYTES) as file:
+    with paths.appearing(saved, reserve=paths.ANSWER_BYTES) as file:
         file.write(_answer(image, config, cached_content, mode))
     return saved
 

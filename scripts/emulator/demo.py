@@ -23,6 +23,7 @@ from typing import Any
 import click
 import orjson
 from dotenv import dotenv_values
+from rapidfuzz.distance import Levenshtein
 
 from flowsheets.errors import Problem
 from flowsheets.operation import ENDED
@@ -186,19 +187,11 @@ def _error_rate(names: list[Path]) -> float:
     wrong = total = 0
     for name in names:
         truth, found = _rows(TRUTH / name), _rows(DEMO / "results" / name)
-        wrong += sum(_distance(truth.get(k, ""), found.get(k, "")) for k in truth.keys() | found)
+        wrong += sum(
+            Levenshtein.distance(truth.get(k, ""), found.get(k, "")) for k in truth.keys() | found
+        )
         total += sum(map(len, truth.values()))
     return wrong / total
-
-
-def _distance(a: str, b: str) -> int:
-    """Levenshtein's."""
-    row = list(range(len(b) + 1))
-    for i, left in enumerate(a, 1):
-        last, row = row, [i]
-        for j, right in enumerate(b, 1):
-            row.append(min(last[j] + 1, row[-1] + 1, last[j - 1] + (left != right)))
-    return row[-1]
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ building   pages to a batch's folder
 caching    the prompt, kept at the API
 manifest   a batch's folder: manifest, requests, journal
 operation  the API's word on a batch
+comparison the same pages both ways, side by side
 submission from a built folder to a batch at the API, once
 settlement from responses to pages
 restoration a batch's folder that was lost, from jobs.db

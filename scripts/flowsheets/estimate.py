@@ -123,19 +123,29 @@ def line(config: Settings, pages: int, of: Basis) -> str:
     return said + _on_top(of)
 
 
-def hold_to_limit(db: Database, config: Settings, new: int, of: Basis) -> None:
-    """Raise `Problem` where new pages, with all that are still out, may go past MAX_USD."""
+def hold_to_limit(
+    db: Database,
+    config: Settings,
+    new: int,
+    of: Basis,
+    modes: tuple[str, ...] = ("batch",),
+) -> None:
+    """Raise `Problem` where new pages, with all that are still out, may go past MAX_USD.
+
+    A new page is read once in each of `modes`.
+    """
     if config.max_usd is None:
         return
-    one = cost(config.model, "batch", 1, of.high)
-    if one is None:
+    in_batch = cost(config.model, "batch", 1, of.high)
+    each = [cost(config.model, mode, 1, of.high) for mode in modes]
+    if in_batch is None or None in each:
         raise Problem(
             "MAX_USD",
             f"cannot be kept to: {prices.remark(config.model, 'batch')}",
             "Unset it, or take a GEMINI_MODEL with a known price",
         )
     out = still_out(db)
-    total = one * (new + out)
+    total = new * sum(one for one in each if one is not None) + in_batch * out
     if total > config.max_usd:
         waiting = f" and {out} that are still out" if out else ""
         raise Problem(

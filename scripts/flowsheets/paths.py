@@ -9,6 +9,9 @@ from typing import BinaryIO, NamedTuple
 
 from flowsheets.errors import Problem
 
+# Room for a real-time answer: a page has some 15 kB, with a long thought ten times that.
+ANSWER_BYTES = 256 * 1024
+
 
 class PageId(NamedTuple):
     """A page everywhere: `pdf_path` relative to SCANS_ROOT with `/`, `page_number` from 1."""
@@ -38,6 +41,11 @@ def export(data_root: Path) -> Path:
 def batches(data_root: Path) -> Path:
     """The folder of the batches' folders."""
     return data_root / "batches"
+
+
+def comparisons(data_root: Path) -> Path:
+    """The folder of the comparisons' folders."""
+    return data_root / "compare"
 
 
 def png(data_root: Path, page: PageId) -> Path:

@@ -1,0 +1,180 @@
+"""The same few pages both ways: tokens and dollars of each, and how far the two readings differ.
+
+    python scripts/compare.py --limit 5
+
+Sends waiting pages in a batch and, at once, in real time; run it again until the batch has ended.
+Changes no job and no result: all of it lies under compare/, where it is shown again later. What it
+asks is paid for, both times, once.
+"""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+from sqlite_utils import Database
+from tqdm import tqdm
+
+from flowsheets import (
+    building,
+    comparison,
+    estimate,
+    gemini,
+    jobs,
+    lock,
+    manifest,
+    paths,
+    prices,
+    settings,
+    settlement,
+    submission,
+    usage,
+)
+from flowsheets.comparison import Way
+from flowsheets.errors import Count, Problem
+from flowsheets.estimate import Basis
+from flowsheets.manifest import Batch, Line
+from flowsheets.operation import Operation
+from flowsheets.settings import Settings
+
+LIMIT = 5
+
+
+@click.command()
+@click.option("--limit", type=Count("LIMIT", LIMIT), default=LIMIT)
+def main(limit: int) -> None:
+    """Compare a batch with real time."""
+    config = settings.load()
+    db = jobs.connect(config.data_root)
+    try:
+        with lock.held(config.data_root, "compare"):
+            batch = _last(config.data_root) or _begin(db, config, limit)
+            if batch.open and not _go_on(batch, db, config):
+                return
+            _show(batch)
+    except lock.Held as busy:
+        raise Problem("compare", f"{busy.holder} is at it", "Wait for it") from busy
+
+
+def _last(data_root: Path) -> Batch | None:
+    """The comparison that is under way, or the one that was finished last."""
+    folders = sorted(paths.comparisons(data_root).glob("[!.]*/"))
+    batches = [manifest.load(folder) for folder in folders]
+    return next((b for b in reversed(batches) if b.open or b.last("settled")), None)
+
+
+def _begin(db: Database, config: Settings, limit: int) -> Batch:
+    settings.api_key()
+    pages, _ = jobs.choose(db, config.data_root, limit, config.max_attempts)
+    if not pages:
+        raise Problem("compare", "no page waits", "make render, or make retry a page")
+    basis = estimate.basis(db, config)
+    estimate.hold_to_limit(db, config, len(pages), basis, ("batch", "realtime"))
+    click.echo(_estimate(config, len(pages), basis))
+    for part in paths.comparisons(config.data_root).glob(".*.part"):  # a kill left it
+        shutil.rmtree(part, ignore_errors=True)
+    folder = paths.comparisons(config.data_root) / manifest.new_name(datetime.now(UTC))
+    with tqdm(total=len(pages), desc="build", unit=" pages", disable=None, leave=False) as bar:
+        built = building.write_folder(folder, pages, config, None, bar)
+    if built is None:
+        raise Problem("compare", "the pages' images are gone", "make render")
+    return manifest.load(folder)
+
+
+def _estimate(config: Settings, pages: int, basis: Basis) -> str:
+    costs = [estimate.cost(config.model, way, pages, basis.usual) for way in ("realtime", "batch")]
+    known = [cost for cost in costs if cost is not None]
+    if len(known) < len(costs):
+        return f"estimate: {pages} pages both ways, without a known price"
+    return f"estimate: {pages} pages both ways, about {prices.dollars(sum(known))}"
+
+
+def _go_on(batch: Batch, db: Database, config: Settings) -> bool:
+    """One step further; whether all answers are there."""
+    if not batch.last("bound"):
+        submission.finish(batch, None, config)
+    assert batch.batch_id
+    model = comparison.model(batch)
+    _ask_now(batch, model, db)
+    responses = batch.folder / "responses.jsonl"
+    reply = gemini.fetch_batch_results(batch.batch_id, responses)
+    submission.keep_reply(batch, reply)
+    operation = Operation(reply)
+    if not operation.ended or (operation.state == "SUCCEEDED" and not responses.exists()):
+        click.echo(f"{batch.batch_id} is {operation.state}. Next: make compare, to finish")
+        return False
+    if not responses.exists():
+        submission.let_go(batch)
+        batch.note("refused", reason=operation.state)
+        raise Problem(batch.batch_id, f"ended as {operation.state}", "make compare begins anew")
+    seen = settlement.sight(batch, responses)
+    if seen.faults:
+        raise Problem(responses, seen.faults[0], "Look at it, or remove the folder")
+    with jobs.transaction(db):
+        usage.note(db, (usage.row(paid) for paid in comparison.of_batch(batch).paid))
+    submission.let_go(batch)
+    batch.note("settled")
+    return True
+
+
+def _ask_now(batch: Batch, model: str, db: Database) -> None:
+    """The same requests in real time, one after the other; each answer is kept as it came."""
+    requests = (batch.folder / "requests.jsonl").open("rb")
+    with requests, tqdm(batch.lines, "real time", unit=" pages", disable=None, leave=False) as bar:
+        for line, raw in zip(bar, requests, strict=True):
+            if not comparison.asked(batch, line["index"]):
+                _ask_one(batch, line, orjson.loads(raw)["request"], model)
+    with jobs.transaction(db):
+        usage.note(db, (usage.row(paid) for paid in comparison.of_real_time(batch).paid))
+
+
+def _ask_one(batch: Batch, line: Line, request: dict[str, Any], model: str) -> None:
+    saved = comparison.real_time_answer(batch, line["index"], jobs.now())
+    try:
+        with paths.appearing(saved, reserve=paths.ANSWER_BYTES) as file:
+            file.write(gemini.generate(model, request))
+    except gemini.ApiProblem as problem:
+        if problem.everywhere or problem.code in (401, 403, 404, 429):
+            raise
+        # It may have been paid for: it is not asked again.
+        batch.note("real_time_failed", index=line["index"], reason=problem.what)
+
+
+def _show(batch: Batch) -> None:
+    now, later = comparison.of_real_time(batch), comparison.of_batch(batch)
+    click.echo(f"{len(batch.lines)} pages of {batch.folder}, {comparison.model(batch)}")
+    names = ("answers", "tokens in", "cached", "tokens out", "thinking", "dollars")
+    click.echo(f"{'way':<10}" + "".join(f"{name:>12}" for name in names))
+    for name, way in (("real time", now), ("batch", later)):
+        counts = (
+            len(way.paid),
+            way.tokens("prompt_token_count"),
+            way.tokens("cached_content_token_count"),
+            way.tokens("candidates_token_count"),
+            way.tokens("thoughts_token_count"),
+        )
+        said = prices.dollars(way.usd) if way.usd is not None else "not known"
+        click.echo(f"{name:<10}" + "".join(f"{count:>12,}" for count in counts) + f"{said:>12}")
+    _show_ratio(now, later)
+    both = comparison.difference(now, later)
+    click.echo(
+        f"readings: {both.pages} of {len(batch.lines)} pages read both ways, {both.rows_both} rows"
+        f" found by both, {both.rows_one} by one of them; characters that differ: {both.rate:.1%}"
+    )
+    click.echo(f"To compare anew, remove {batch.folder}")
+
+
+def _show_ratio(now: Way, later: Way) -> None:
+    same = later.usd_in_real_time
+    if not (now.usd and same) or later.usd is None:
+        return
+    click.echo(
+        f"batch: {later.usd / now.usd:.2f} of real time as billed,"
+        f" {later.usd / same:.2f} for the same tokens; one half is 0.50"
+    )
+
+
+if __name__ == "__main__":
+    main()
