@@ -324,3 +324,39 @@ def test_each_strange_answer_is_its_own_pages_matter(online: Station, emulator: 
         (9, "RESOURCE_EXHAUSTED"),
     ):
         assert word in reasons[number]
+
+
+@pytest.mark.parametrize(
+    ("folder", "before", "broken", "after"),
+    [
+        ("pages", "discover", "render", "render"),
+        ("batches", "", "batch-submit", "batch-submit"),
+        ("results", "batch-submit", "batch-fetch", "batch-fetch"),
+        ("responses", "", "process", "process"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_one_clear_line_and_nothing_is_lost(
+    online: Station, folder: str, before: str, broken: str, after: str
+) -> None:
+    if folder == "pages":
+        online.data.mkdir()
+        online.scan(1)
+    else:
+        online.rendered(1)
+    if before:
+        online.good(before)
+    (online.data / folder).write_text("in the way: stops root too, whom no permission stops")
+
+    def broke() -> str:
+        done = online.make(broken)
+        return done.stderr
+
+    said = wait_for(broke, 30)
+    errors = [line for line in said.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == 1
+    assert f"{online.data}/{folder}" in errors[0]
+    assert "nothing is lost" in errors[0]
+    (online.data / folder).unlink()
+    wait_for(lambda: "1" in online.good(after), 30)
+    statuses = {"pages": "rendered", "batches": "submitted"}
+    assert online.statuses() == [statuses.get(folder, "completed")]
