@@ -19,6 +19,7 @@ from flowsheets import building, estimate, jobs, lock, manifest, parts, paths, r
 from flowsheets.building import CacheMaker
 from flowsheets.errors import Count, Problem
 from flowsheets.estimate import Basis
+from flowsheets.paths import PageId
 from flowsheets.settings import Settings
 
 LIMIT = 50
@@ -47,6 +48,15 @@ def _build(db: Database, config: Settings, limit: int) -> int:
     basis = estimate.basis(db, config)
     _say_the_cost(db, config, limit, basis)
     pages = jobs.claim(db, config.data_root, limit, config.max_attempts, "submitted")
+    try:
+        _write_folders(config, pages, basis)
+    finally:
+        # What is in no folder goes back: an image that went away since, or all after a full disk.
+        recovery.lost_claims(db, config.data_root)
+    return len(pages)
+
+
+def _write_folders(config: Settings, pages: list[PageId], basis: Basis) -> None:
     sized = parts.sized(config.data_root, pages, config.media_resolution)
     with tqdm(total=len(pages), desc="build", unit=" pages", disable=None, leave=False) as bar:
         for part in parts.split(sized, config.batch_pages):
@@ -57,9 +67,6 @@ def _build(db: Database, config: Settings, limit: int) -> int:
             if built:
                 size = built["bytes"] / 1e6
                 click.echo(f"built batches/{name} {built['pages']} requests, {size:.1f} MB")
-    # An image that went away since it was claimed is in no folder.
-    recovery.lost_claims(db, config.data_root)
-    return len(pages)
 
 
 def _say_the_cost(db: Database, config: Settings, limit: int, basis: Basis) -> None:

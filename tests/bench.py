@@ -151,6 +151,7 @@ def _run(command: list[str], folder: Folder, pages: int) -> Cost:
         "DATA_ROOT": str(folder.data),
         "GEMINI_API_KEY": "bench",  # nothing is sent
         "BATCH_PAGES": str(pages),
+        "GEMINI_CACHE": "off",
     }
     words = [sys.executable, *command]
     process = subprocess.Popen(words, cwd=TOP, env=env, stdout=subprocess.DEVNULL)

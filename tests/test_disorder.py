@@ -23,6 +23,7 @@ FATES = st.one_of(
     st.none(),
     st.tuples(st.just("kill"), st.integers(1, 40)),
     st.tuples(st.just("cut"), st.integers(1, 8)),
+    st.tuples(st.just("full"), st.integers(1, 30)),
 )
 FAULTS = st.sampled_from(
     (

@@ -59,8 +59,9 @@ def main() -> None:
         batch, real_time = _run_all(_environment(address))
     click.echo("\nNothing was paid: the tokens are the emulator's, the prices are Google's.")
     click.echo(f"seconds: {batch:.1f} in a batch, {real_time:.1f} in real time")
-    click.echo(f"results: {DEMO / 'results'}")
     _show_page()
+    click.echo(f"\nresults: {DEMO / 'results'}")
+    click.echo(f"to look at them beside their scans: DATA_ROOT={DEMO} make browse")
 
 
 def _empty_folder() -> None:
@@ -114,6 +115,7 @@ def _run_all(environment: dict[str, str]) -> tuple[float, float]:
     seconds = between - start, time.monotonic() - between
     _run(environment, "status")
     _run(environment, "cost")
+    _run(environment, "index")
     return seconds
 
 

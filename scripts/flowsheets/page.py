@@ -68,8 +68,8 @@ class PageResult(PageReading):
 
 
 def result(reading: PageReading, model_version: str) -> PageResult:
-    """The result of a page that was read just now."""
-    return PageResult(
+    """The result of a page that was read just now; the reading was checked as it was read."""
+    return PageResult.model_construct(
         **dict(reading),
         model_version=model_version,
         extracted_at=datetime.now(UTC),

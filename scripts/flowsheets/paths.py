@@ -1,7 +1,7 @@
 """Every path of the project, made here alone, and the one way in which a file appears: whole."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -118,6 +118,24 @@ def appearing(path: Path, reserve: int = 0) -> Iterator[BinaryIO]:
     `reserve` bytes are taken from the disk before the block begins: what it writes has room then.
     Raises `Problem` where the disk is full or the folder cannot be written.
     """
+    with _appearing(path, reserve) as file:
+        yield file
+    _sync(path.parent)
+
+
+def write_all(files: Iterable[tuple[Path, bytes]]) -> None:
+    """Each content under its path, whole or not at all; all of them on the disk at the end."""
+    folders = set()
+    for path, content in files:
+        with _appearing(path, reserve=0) as file:
+            file.write(content)
+        folders.add(path.parent)
+    for folder in folders:  # once, and not once a file
+        _sync(folder)
+
+
+@contextmanager
+def _appearing(path: Path, reserve: int) -> Iterator[BinaryIO]:
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,7 +148,6 @@ def appearing(path: Path, reserve: int = 0) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-        sync_folder(path.parent)
     except BaseException as error:
         with suppress(OSError):  # a full disk is to be no fuller
             part.unlink(missing_ok=True)
@@ -143,6 +160,13 @@ def write_whole(path: Path, content: bytes) -> None:
     """`content` under `path`, whole or not at all."""
     with appearing(path) as file:
         file.write(content)
+
+
+def _sync(folder: Path) -> None:
+    try:
+        sync_folder(folder)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -4,7 +4,6 @@ The same code for both ways: real time hands in the body of generateContent, a b
 line of its result file. Plain dicts throughout: the SDK's own types refuse fields that are new.
 """
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,13 +105,11 @@ def explain(error: dict[str, Any]) -> str:
 
 def _reading(text: str) -> PageReading | Unread:
     try:
-        answer = json.loads(text)
-    except ValueError as error:
-        return Unread(f"the answer is no JSON: {error}")
-    try:
-        return PageReading.model_validate(answer)
+        return PageReading.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
+        if first["type"] == "json_invalid":
+            return Unread(f"the answer is no JSON: {first['ctx']['error']}")
         where = ".".join(str(step) for step in first["loc"]) or "page"
         more = f", and {error.error_count() - 1} more" if error.error_count() > 1 else ""
         return Unread(f"the answer does not fit the page's shape: {where}: {first['msg']}{more}")

@@ -130,10 +130,14 @@ def settle(
 
     What was paid is noted in the same one, so that no page moves without it.
     """
-    for outcome in outcomes:
-        if isinstance(outcome.reading, PageReading):
-            done = page.result(outcome.reading, outcome.model_version)
-            paths.write_whole(paths.result(data_root, outcome.page), done.to_json())
+    paths.write_all(
+        (
+            paths.result(data_root, outcome.page),
+            page.result(outcome.reading, outcome.model_version).to_json(),
+        )
+        for outcome in outcomes
+        if isinstance(outcome.reading, PageReading)
+    )
     tally = Tally()
     paid = [usage.row(outcome.paid) for outcome in outcomes if outcome.paid]
     with jobs.transaction(db):
