@@ -14,6 +14,10 @@ from flowsheets import paths
 # Run-length matching: on 1-bit scans a tenth smaller than zlib's own level 6, at half its time.
 _Z_RLE = 3
 
+# Pillow gives each image's memory back, and page faults for the next one cost a quarter of a page's
+# time. What its PILLOW_BLOCKS_MAX sets: blocks of 16 MB kept for the next; two images are alive.
+Image.core.set_blocks_max(2)  # type: ignore[attr-defined]
+
 # A form in a form in a form …: no scanner nests deeper, a damaged file may for ever.
 _DEEPEST_FORM = 8
 
