@@ -151,9 +151,13 @@ test-browser: | $(installed) $(emulator) $(browser) $(chromium) ## make browse i
 	    echo "installing Debian's chromium, once" >&2; \
 	    root=$$(test $$(id -u) = 0 || echo sudo); \
 	    $$root apt-get update -qq >&2 && \
-	    $$root apt-get install -y -qq --no-install-recommends chromium >&2; \
+	    $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >&2; \
 	} || { echo "Error: chromium: is not there, and apt-get cannot install it. Install it, then make test-browser" >&2; exit 1; }
 	@$(venv) -m pytest -n0 tests/browser
+
+.PHONY: pictures
+pictures: test-browser ## the README's pictures of make browse, anew
+	@$(venv) tests/browser/pictures.py
 
 .PHONY: record
 record: | $(installed) $(emulator) ## record the SDK tests' cassettes anew, against the emulator, or Google with a key

@@ -27,6 +27,7 @@ LIMITS = {
     "default_page_size": 100,
     "sql_time_limit_ms": 10_000,  # a station's eleven years hold some 800,000 rows
     "facet_time_limit_ms": 2_000,
+    "max_csv_mb": 0,  # any size: all rows of all pages are some 300 MB
     "suggest_facets": False,  # guesses that cost seconds; metadata.yaml names the good ones
 }
 

@@ -16,7 +16,7 @@ import orjson
 from sqlite_utils import Database
 from tqdm import tqdm
 
-from flowsheets import index, jobs, paths, settings, tables
+from flowsheets import cells, index, jobs, paths, settings, tables
 from flowsheets.page import POSITIONS
 
 # Columns in order, and the data dictionary.
@@ -45,9 +45,6 @@ FORMULAS = (
     " or a line break) has a single quote before it. plays.jsonl has every text verbatim."
 )
 
-# What makes a spreadsheet take a cell for a formula (OWASP, CSV Injection).
-_TRIGGERS = ("=", "+", "-", "@", "\t", "\r", "\n")
-
 
 @click.command()
 def main() -> None:
@@ -68,7 +65,7 @@ def main() -> None:
             table = _writer(text)
             table.writerow(COLUMNS)
             for play in plays:
-                table.writerow([_harmless(cell) for cell in play])
+                table.writerow([cells.harmless(cell) for cell in play])
                 line = dict(zip(COLUMNS, play, strict=True))
                 jsonl_file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
             text.detach()
@@ -92,10 +89,6 @@ def _dictionary() -> bytes:
 
 def _writer(file: Any) -> Any:
     return csv.writer(file)  # its own line ends, CR LF: it quotes no lone CR with others
-
-
-def _harmless(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_TRIGGERS) else cell
 
 
 if __name__ == "__main__":

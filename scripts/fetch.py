@@ -14,6 +14,7 @@ import orjson
 from sqlite_utils import Database
 
 from flowsheets import (
+    doubts,
     gemini,
     jobs,
     lock,
@@ -44,6 +45,7 @@ def main(wanted: str) -> None:
     """Collect one batch, or all that have ended."""
     config = settings.load()
     db = jobs.connect(config.data_root)
+    began = jobs.now()
     try:
         with lock.held(config.data_root, "jobs"):
             recovery.lost_claims(db, config.data_root)
@@ -53,6 +55,8 @@ def main(wanted: str) -> None:
     except lock.Held as held:
         click.echo(f"nothing fetched: {held.holder} is at work on the batches")
         return
+    if to_check := doubts.line(db, began, in_batches=True):
+        click.echo(to_check)
     raise_all(problems)
 
 

@@ -1,12 +1,28 @@
-"""Pages by status and open batches, from jobs.db and the batches' folders alone: asks no API.
+"""Where the pages are, on one screen, from jobs.db and the batches' folders alone: asks no API.
 
 python scripts/overview.py
 """
 
-import click
+import re
+import shutil
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
 
-from flowsheets import jobs, manifest, settings
+import click
+import orjson
+from sqlite_utils import Database
+
+from flowsheets import doubts, jobs, manifest, prices, settings, usage
 from flowsheets.errors import Problem, warn
+from flowsheets.manifest import Batch
+from flowsheets.operation import Operation
+from flowsheets.settings import Settings
+
+# Lines of each part, so that all of it fits into 24 of 80 characters with an id of 36, which is
+# Google's; a batch in trouble stands there in any case.
+BATCHES = 4
+REASONS = 5
 
 
 @click.command()
@@ -15,27 +31,125 @@ def main() -> None:
     config = settings.load()
     db = jobs.connect(config.data_root)
     counts = jobs.counts(db)
-    for status in jobs.STATUSES:
-        if status in counts:
-            click.echo(f"{status:<15} {counts[status]:>7,} pages")
-    for status in sorted(set(counts) - set(jobs.STATUSES)):
-        click.echo(f"{status:<15} {counts[status]:>7,} pages (a status that is not ours)")
-    tired = jobs.out_of_tries(db, config.max_attempts)
-    if tired:
-        click.echo(f"{tired} failed pages have no tries left; make retry gives one page new ones")
-    folders = list(manifest.open_folders(config.data_root))
-    for folder in folders:
-        try:
-            click.echo(_line(manifest.load(folder)))
-        except Problem as problem:
-            warn(problem.message)
     if not counts:
         click.echo("no pages yet. Next: make discover")
-    elif not folders:
+        return
+    width = shutil.get_terminal_size().columns  # 80 in a pipe
+    _show_pages(counts, width)
+    _show_errors(db, config, width)
+    _show_money_and_doubts(db)
+    _show_batches(config.data_root)
+
+
+def _show_pages(counts: dict[str, int], width: int) -> None:
+    total = sum(counts.values())
+    room = width - 32
+    for status in (*jobs.STATUSES, *sorted(set(counts) - set(jobs.STATUSES))):
+        if not (count := counts.get(status)):
+            continue
+        share = count / total
+        percent = "<1%" if share < 0.01 else f"{int(100 * share)}%"  # 100% is all of them
+        bar = "#" * max(round(room * share), 1)
+        click.echo(f"{status:<15} {count:>8,} {percent:>5}  {bar}")
+        if status not in jobs.STATUSES:
+            click.echo("                (a status that is not ours)")
+
+
+def _show_errors(db: Database, config: Settings, width: int) -> None:
+    """The failed pages by reason, the most frequent first, each as its latest page has it."""
+    found = db.execute(
+        "SELECT coalesce(last_error, 'no reason is known') FROM jobs WHERE status = 'failed'"
+        " ORDER BY updated_at"
+    ).fetchall()
+    if not found:
+        return
+    latest = {_kind(error): error for (error,) in found}
+    groups = Counter(_kind(error) for (error,) in found).most_common()
+    tired = jobs.out_of_tries(db, config.max_attempts)
+    click.echo(
+        f"\nfailed, by their last error ({tired:,} with no tries left: make retry gives new ones)"
+        if tired
+        else "\nfailed, by their last error"
+    )
+    for kind, count in groups[:REASONS]:
+        click.echo(_cut(f"{count:>8,}  {_plain(latest[kind])}", width))
+    if len(groups) > REASONS:
+        click.echo(f"          and {len(groups) - REASONS} more reasons")
+
+
+def _kind(error: str) -> str:
+    """The reason without what differs from page to page: numbers, paths, what is quoted."""
+    error = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`", "'…'", error)
+    error = re.sub(r"(?<!\S)[^\s:]*/.*\.(pdf|png|json)\b", "…", error)
+    return re.sub(r"\d+", "0", error)
+
+
+def _show_money_and_doubts(db: Database) -> None:
+    usd, pages, without = usage.spent(db)
+    said = [f"{prices.dollars(usd)} spent on {pages:,} page{'s' * (pages != 1)}"] if pages else []
+    if without:
+        said.append(f"{without:,} answer{'s' * (without != 1)} without a known price")
+    lines = [f"{'; '.join(said)}. Next: make cost"] if said else []
+    if to_check := doubts.line(db):
+        lines.append(to_check)
+    for number, line in enumerate(lines):
+        click.echo(line if number else f"\n{line}")
+
+
+def _show_batches(data_root: Path) -> None:
+    out: list[Batch] = []
+    troubled = []
+    for folder in manifest.open_folders(data_root):
+        try:
+            batch = manifest.load(folder)
+        except Problem as problem:
+            warn(problem.message)
+            continue
+        if trouble := _trouble(batch):
+            troubled.append(trouble)
+        else:
+            out.append(batch)
+    click.echo()
+    if out:
+        rows = [("open batch", "pages", "done", "failed", "state", "out for")]
+        rows += [_row(batch) for batch in out[:BATCHES]]
+        longest = max(len(row[0]) for row in rows)
+        for name, pages, done, failed, state, age in rows:
+            counts = f"{pages:>6} {done:>6} {failed:>6}"
+            click.echo(f"{name:<{longest}} {counts}  {state:<9} {age:>7}")
+        more = f"and {len(out) - BATCHES:,} more, " if len(out) > BATCHES else ""
+        click.echo(f"{more}as last asked. Next: make batch-status, or make batch-fetch")
+    for line in troubled:
+        click.echo(line)
+    if not out and not troubled:
         click.echo("no open batches")
 
 
-def _line(batch: manifest.Batch) -> str:
+def _row(batch: Batch) -> tuple[str, str, str, str, str, str]:
+    operation = _last_word(batch)
+    created = batch.last("created")
+    since = datetime.fromisoformat(created["at"]) if created else operation.created
+    return (
+        (batch.batch_id or "").removeprefix("batches/"),
+        f"{len(batch.lines):,}",
+        f"{operation.done:,}",
+        f"{operation.failed:,}",
+        operation.state,
+        _age(since) if since else "?",
+    )
+
+
+def _last_word(batch: Batch) -> Operation:
+    """What the API said of it when it was last asked, which fetch does each time."""
+    try:
+        reply = orjson.loads((batch.folder / "batch.json").read_bytes())
+    except (OSError, ValueError):
+        reply = {}
+    return Operation(reply if isinstance(reply, dict) else {})
+
+
+def _trouble(batch: Batch) -> str | None:
+    """What a person has to do about a batch; None where time alone does it."""
     pages = f"{len(batch.lines)} pages"
     if not batch.batch_id:
         return f"{batch.folder} {pages}, not sent yet. Next: make batch-submit"
@@ -47,12 +161,23 @@ def _line(batch: manifest.Batch) -> str:
     gone = batch.last("file_gone")
     if gone:
         return f"{batch.batch_id} {pages}, result file gone since {gone['at'][:16]}. Next: {fix}"
-    return f"{batch.batch_id} {pages} out since {_since(batch)}. Next: make batch-fetch"
+    return None
 
 
-def _since(batch: manifest.Batch) -> str:
-    created = batch.last("created")
-    return f"{created['at'][:16]} UTC" if created else "an unknown time"
+def _age(since: datetime) -> str:
+    minutes = max(int((datetime.now(UTC) - since).total_seconds()) // 60, 0)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // (24 * 60)} days"
+
+
+def _plain(text: str) -> str:
+    """One line that does a terminal no harm."""
+    return "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
+
+
+def _cut(line: str, width: int) -> str:
+    return line if len(line) <= width else f"{line[: width - 3]}..."
 
 
 if __name__ == "__main__":

@@ -18,7 +18,18 @@ import click
 from sqlite_utils import Database
 from tqdm import tqdm
 
-from flowsheets import caching, estimate, gemini, jobs, lock, paths, recovery, settings, settlement
+from flowsheets import (
+    caching,
+    doubts,
+    estimate,
+    gemini,
+    jobs,
+    lock,
+    paths,
+    recovery,
+    settings,
+    settlement,
+)
 from flowsheets.errors import Count, Problem
 from flowsheets.paths import PageId
 from flowsheets.request import page_request
@@ -46,6 +57,7 @@ def main(limit: int, workers: int | None, tier: str) -> None:
         raise Problem("TIER", f"{tier!r} is unknown", "Give TIER=flex, TIER=standard, or none")
     config = settings.load()
     db = jobs.connect(config.data_root)
+    began = jobs.now()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: in good order
     try:
         with lock.held(config.data_root, "process"):
@@ -54,6 +66,8 @@ def main(limit: int, workers: int | None, tier: str) -> None:
         click.echo(f"nothing processed: {held.holder} is at work on the pages")
         return
     click.echo(f"processed {tally.pages} pages: {tally}. Next: make status")
+    if to_check := doubts.line(db, began, in_batches=False):
+        click.echo(to_check)
 
 
 def _process(db: Database, config: Settings, limit: int, workers: int, mode: str) -> Tally:

@@ -12,7 +12,7 @@ import time
 import click
 from sqlite_utils import Database
 
-from flowsheets import gemini, jobs, lock, manifest, settings, settlement, submission
+from flowsheets import doubts, gemini, jobs, lock, manifest, settings, settlement, submission
 from flowsheets.errors import Problem, warn
 from flowsheets.manifest import Batch
 from flowsheets.operation import Operation
@@ -58,6 +58,7 @@ def _give_back_unsent(batch: Batch, db: Database, config: Settings) -> None:
 
 def _rescue(batch: Batch, db: Database, config: Settings) -> None:
     responses = batch.folder / "responses.jsonl"
+    began = jobs.now()
     if not responses.exists():
         _stop_and_collect(batch)
     seen = settlement.sight(batch, responses) if responses.exists() else settlement.Sighting()
@@ -69,6 +70,8 @@ def _rescue(batch: Batch, db: Database, config: Settings) -> None:
         f"rescued {batch.batch_id}: {tally.completed + tally.failed} used ({tally.completed}"
         f" completed, {tally.failed} failed), {tally.returned} given back. Next: make process"
     )
+    if to_check := doubts.line(db, began, in_batches=True):
+        click.echo(to_check)
 
 
 def _stop_and_collect(batch: Batch) -> None:

@@ -8,7 +8,7 @@ The result that it had is kept beside the new one, under a name that ends in the
 import click
 from sqlite_utils import Database
 
-from flowsheets import jobs, lock, paths, settings
+from flowsheets import doubts, jobs, lock, paths, settings
 from flowsheets.errors import Count, Problem
 from flowsheets.paths import PageId
 from flowsheets.settings import Settings
@@ -47,16 +47,18 @@ def _retry(db: Database, config: Settings, page: PageId) -> None:
     if result.exists():
         result.rename(result.with_name(f"{result.name}.{jobs.now()[:19].replace(':', '')}"))
     has_image = paths.png(config.data_root, page).is_file()
-    jobs.flip(
-        db,
-        [page],
-        FINISHED,
-        "rendered" if has_image else "pending",
-        attempts=0,
-        last_error=None,
-        batch_id=None,
-        within_batch_index=None,
-    )
+    with jobs.transaction(db):
+        doubts.forget(db, page)
+        jobs.flip(
+            db,
+            [page],
+            FINISHED,
+            "rendered" if has_image else "pending",
+            attempts=0,
+            last_error=None,
+            batch_id=None,
+            within_batch_index=None,
+        )
 
 
 if __name__ == "__main__":

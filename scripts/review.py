@@ -19,7 +19,7 @@ from sqlite_utils import Database
 from tabulate import tabulate  # type: ignore[import-untyped]
 from tqdm import tqdm
 
-from flowsheets import index, ink, jobs, reviews, settings, tables
+from flowsheets import doubts, index, ink, jobs, reviews, settings, tables
 from flowsheets.errors import Count, Problem, warn
 from flowsheets.index import Stamp
 from flowsheets.settings import Settings
@@ -30,11 +30,11 @@ PAGES_A_TASK = 8
 
 
 class Measured(NamedTuple):
-    """The rows with ink of one page's blocks, or why its image cannot be read."""
+    """The blocks of one page's scan, or why its image cannot be read."""
 
     page: str
     stamp: Stamp
-    rows: tuple[int | None, ...]
+    blocks: tuple[ink.Block | None, ...]
     reason: str | None = None
 
 
@@ -49,7 +49,7 @@ def main(limit: int) -> None:
         unmeasured = _unmeasured(db, config.data_root)
     _measure(unmeasured, config)
     with tables.writing(config.data_root) as db:
-        reviews.refresh(db, config.max_attempts)
+        reviews.refresh(db, config.max_attempts, doubts.noted(jobs_db))
         _show(db, limit)
 
 
@@ -78,10 +78,17 @@ def _measure(pages: list[tuple[str, Path, Stamp]], config: Settings) -> None:
         with tables.writing(config.data_root) as db:
             db.conn.executemany(
                 # A page may have left the index meanwhile.
-                "INSERT OR REPLACE INTO ink SELECT ?1, ?, ?, ?, ?, ?, ?"
+                f"INSERT OR REPLACE INTO ink SELECT ?1{', ?' * 10}"
                 " WHERE ?1 IN (SELECT page FROM pages)",
-                ((one.page, *one.stamp, *one.rows) for one in chunk),
+                (_row(one) for one in chunk),
             )
+
+
+def _row(one: Measured) -> tuple[str | int | None, ...]:
+    """The page's row of the table `ink`."""
+    written = (block.written if block else None for block in one.blocks)
+    shifts = (block.shift if block else None for block in one.blocks)
+    return (one.page, *one.stamp, *written, *shifts)
 
 
 def _measured(pages: list[tuple[str, Path, Stamp]], workers: int) -> Iterator[Measured]:
@@ -98,7 +105,7 @@ def _measured(pages: list[tuple[str, Path, Stamp]], workers: int) -> Iterator[Me
 def _measure_page(task: tuple[str, Path, Stamp]) -> Measured:
     page, png, stamp = task
     try:
-        return Measured(page, stamp, ink.rows_with_ink(png))
+        return Measured(page, stamp, ink.blocks(png))
     except (OSError, ValueError) as error:
         return Measured(page, stamp, (None,) * 4, str(error))
 

@@ -1,8 +1,12 @@
 """`make browse` without a browser: what it answers, and what does no harm."""
 
+import csv
 import re
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +23,7 @@ from station import PDF, Station
 
 SCRIPT = "<script>alert(1)</script>"
 STEM = PDF.removesuffix(".pdf")
+AT = {"requested_at": "2026-01-01T00:00:00+00:00"}
 
 
 def page(number: int) -> str:
@@ -48,7 +53,7 @@ def url(station: Station) -> Iterator[str]:
 
 def test_the_front_page_shows_how_far_the_corpus_is(url: str) -> None:
     front = get(url).text
-    assert "3 pages of 1 scanned PDFs" in front
+    assert "3 pages of 1 scanned PDF," in front
     assert 'href="/month/1990-04"><b>2</b><span class="of"> of 3</span>' in front
     assert "?status=failed" in front
 
@@ -177,7 +182,21 @@ def test_datasettes_tables_link_to_the_page_beside_its_scan(url: str) -> None:
     table = get(f"{url}/flowsheets/entries").text
     assert f'href="/page/{page(1)}#top_left-00"' in table
     assert "Bongwater" in get(f"{url}/flowsheets/entries.csv").text
+    for link in re.findall(r'href="([^"]*\.(?:csv|json)[^"]*)"', get(url).text):
+        assert get(url + unescape(link)).status == 200
+        assert "json" in link or "_stream=on" in link, "all rows of it"
     assert get(f"{url}/flowsheets/entries.json?_shape=array").text.startswith("[")
+
+
+def test_no_cell_of_a_csv_is_a_formula_and_the_others_are_as_they_are(url: str) -> None:
+    table = get(f"{url}/flowsheets/pages.csv?_stream=on&_dl=on").text
+    rows = list(csv.DictReader(table.splitlines(keepends=True)))
+    assert [row["page_number"] for row in rows] == ["1", "2", "3"]
+    assert rows[1]["comments_raw"] == f"{SCRIPT}<b>bold"
+    asked = "select+'=1%2B1'+as+a,+-1.5+as+b,+'%0A-x,y\"'+as+c,+'plain'+as+d"
+    made = get(f"{url}/flowsheets.csv?sql={asked}").text
+    assert made == 'a,b,c,d\r\n\'=1+1,-1.5,"\'\n-x,y""",plain\r\n'
+    assert get(f"{url}/flowsheets/nothing.csv").status == 404
 
 
 def test_an_index_that_is_made_anew_is_shown_without_a_restart(
@@ -212,6 +231,45 @@ def test_an_open_batch_is_on_the_front_page_and_a_damaged_one_says_so(
     (station.data / "batches/20260101-000000-000000-abcd/manifest.jsonl").write_text("{")
     assert "damaged" in get(url).text
     shutil.rmtree(station.data / "batches")
+
+
+def test_a_row_is_marked_where_its_sheet_lay_on_the_scanner(url: str, station: Station) -> None:
+    assert str(place.row("top_left", 0)) in get(f"{url}/page/{page(1)}").text
+    with closing(sqlite3.connect(station.data / "flowsheets.db")) as db, db:
+        shifts = {"top_left_shift": -17, "bottom_right_shift": 30}
+        stamp = {"page": f"{STEM}/page-01", "mtime_ns": 0, "size": 0}
+        Database(db).table("ink").insert(stamp | shifts, replace=True)
+    shown = get(f"{url}/page/{page(1)}").text
+    lower = place.row("top_left", 0).top - 100 * 17 / 4200
+    assert f'data-place="{place.row("top_left", 0).left:.2f} {lower:.2f} ' in shown
+    assert f'data-place="{place.block("bottom_right", 30)}"' in shown
+    assert f'data-place="{place.block("bottom_left")}"' in shown
+
+
+def test_what_was_spent_is_told_as_make_cost_tells_it(url: str, station: Station) -> None:
+    assert "No answer that was paid for is noted yet" in get(url).text
+    with closing(jobs.connect(station.data)) as db, jobs.transaction(db):
+        for batch_id, mode, usd in (("batches/a", "batch", 0.04), (None, "realtime", 1.5)):
+            row = {
+                "pdf_path": PDF,
+                "page_number": 1,
+                "batch_id": batch_id,
+                "mode": mode,
+                "usd": usd,
+            }
+            db.table("usage").insert(row | dict.fromkeys(("model", "model_version"), "m") | AT)
+        unpriced = {"pdf_path": PDF, "page_number": 2, "mode": "realtime", "usd": None}
+        db.table("usage").insert(unpriced | dict.fromkeys(("model", "model_version"), "m") | AT)
+    table = re.sub(r"<[^>]+>|\s+", " ", get(url).text.partition("Spend</h2>")[2])
+    assert re.search(r"batch +1 +0\.04 ", table)
+    assert re.search(r"real time +2 +1\.50 +1 more of unknown price", table)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8001", "127.0.0.1.evil.example"])
+def test_a_stranger_whose_name_points_at_this_machine_gets_nothing(url: str, host: str) -> None:
+    assert get(url, Host=host).status == 421
+    assert get(f"{url}/flowsheets/entries.json", Host=host).status == 421
+    assert get(url, Host="localhost:1").status == get(url, Host="[::1]:8001").status == 200
 
 
 def test_nothing_is_written_by_browsing(station: Station, url: str) -> None:

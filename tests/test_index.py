@@ -162,10 +162,9 @@ def test_way_and_cost_come_from_the_usage_table_where_there_is_one(station: Stat
         put(station, number, sheet(row(0, "one")))
     db = jobs.connect(station.data)
     jobs.flip(db, [PageId(PDF, 3)], "completed", "completed", batch_id="batches/a")
-    usage = {"pdf_path": PDF, "page_number": 1, "requested_at": "2026-01-01"}
-    usage |= {"model": "m", "model_version": "m"}
+    usage = {"pdf_path": PDF, "page_number": 1, "model": "gemini-x", "model_version": "gemini-x"}
     table = db.table("usage")
-    table.insert(usage | {"mode": "batch", "usd": 0.01})
+    table.insert(usage | {"mode": "batch", "usd": 0.01, "requested_at": "2026-01-01"})
     table.insert(usage | {"mode": "realtime", "usd": 0.02, "requested_at": "2026-01-02"})
     db.conn.commit()
     db.close()

@@ -13,6 +13,7 @@ from flowsheets import ink
 def test_written_rows_are_counted_wherever_the_sheet_lay(tmp_path: Path, shift: int) -> None:
     page = forms.form([[0, 1, 20], [], range(21), [5]], shift)
     assert _rows(page, tmp_path) == (3, 0, 21, 1)
+    assert {block and block.shift for block in ink.blocks(tmp_path / "page.png")} == {shift}
 
 
 def test_a_tail_and_a_note_at_the_right_are_no_row(tmp_path: Path) -> None:
@@ -35,4 +36,4 @@ def test_a_scan_at_half_the_resolution_is_measured_all_the_same(tmp_path: Path) 
 
 def _rows(page: Image.Image, folder: Path) -> tuple[int | None, ...]:
     page.save(folder / "page.png")
-    return ink.rows_with_ink(folder / "page.png")
+    return tuple(block and block.written for block in ink.blocks(folder / "page.png"))

@@ -1,9 +1,13 @@
 """make status: where the pages are, without asking the API."""
 
+import re
 import subprocess
 import sys
+from contextlib import closing
 
 from emulator_process import Emulator, wait_for
+from flowsheets import doubts, jobs, usage
+from flowsheets.paths import PageId
 from station import TOP, Station
 
 
@@ -17,10 +21,80 @@ def test_pages_by_status_and_open_batches(station: Station) -> None:
     assert said[-1] == "no open batches"
 
 
+def test_bars_are_as_long_as_the_shares(station: Station) -> None:
+    pages(station, 1000, failed=["SAFETY"])
+    pending, failed = station.good("status").splitlines()[:2]
+    assert pending.split()[:3] == ["pending", "999", "99%"]  # 100% is all of them
+    assert failed.split()[1:] == ["1", "<1%", "#"]
+    assert pending.count("#") == 48
+
+
+def test_failed_pages_are_grouped_by_reason_the_most_frequent_first(station: Station) -> None:
+    pages(
+        station,
+        20,
+        failed=[
+            "the answer was cut off after 900 tokens (MAX_TOKENS)",
+            "the answer was cut off after 1200 tokens (MAX_TOKENS)",
+            "/scans/April 1990/1990-04apr0106.pdf is not there",
+            "/scans/May 1990/1990-05may0106.pdf is not there",
+            "/scans/June 1990/1990-06jun0106.pdf is not there",
+            "blocked:\x1b[31m SAFETY",
+            'a "brace" too much',
+            'a "bracket" too much',
+            *("RECITATION", "SPII", "OTHER"),
+        ],
+    )
+    said = station.good("status", MAX_ATTEMPTS="1")
+    groups = re.findall(r"^ +(\d+)  (.*)", said, re.MULTILINE)
+    assert groups[0] == ("3", "/scans/June 1990/1990-06jun0106.pdf is not there")
+    assert sorted(groups[1:3]) == [
+        ("2", 'a "bracket" too much'),
+        ("2", "the answer was cut off after 1200 tokens (MAX_TOKENS)"),
+    ]
+    assert ("1", "blocked:[31m SAFETY") in groups
+    assert len(groups) == 5
+    assert "and 2 more reasons" in said
+    assert "11 with no tries left" in said
+
+
+def test_an_ordinary_station_fits_a_screen_of_24_lines_of_80(
+    online: Station, emulator: Emulator
+) -> None:
+    emulator.faults(batch_stays_pending=True)
+    online.rendered(6)
+    online.good("batch-submit", BATCH_PAGES="1", LIMIT="6")
+    pages(online, 20, failed=[f"{'long ' * 30}{word}" for word in "abcdefgh"])
+    said = online.good("status").splitlines()
+    assert "$1.25 spent on 1 page; 1 answer without a known price. Next: make cost" in said
+    assert "1 page to check: its date is not within its PDF's. Next: make review" in said
+    assert said[-1] == "and 2 more, as last asked. Next: make batch-status, or make batch-fetch"
+    assert len(said) < 24
+    assert max(map(len, said)) <= 80
+
+
+def pages(station: Station, count: int, failed: list[str]) -> None:
+    """Pages of a PDF: pending, but for those that failed; one was paid for, and is in doubt."""
+    station.data.mkdir(exist_ok=True)
+    ids = [PageId("many.pdf", number) for number in range(1, count + 1)]
+    with closing(jobs.connect(station.data)) as db, jobs.transaction(db):
+        jobs.register(db, ids)
+        for page, error in zip(ids, failed, strict=False):
+            jobs.flip(db, [page], "pending", "failed", count_try=True, last_error=error)
+        answer = usage.Answer(ids[0], None, "realtime", "m", "m", None, jobs.now())
+        usage.note(db, [(*usage.row(answer)[:-2], 1.25, "list")])
+        usage.note(db, [usage.row(answer._replace(requested_at="2026-01-01"))])
+        doubts.note(db, ids[0], '"8/8/90" is not within', jobs.now())
+
+
 def test_an_open_batch_is_named_with_its_next_step(online: Station, emulator: Emulator) -> None:
     online.rendered(2)
     batch_id = online.submitted()
-    assert f"{batch_id} 2 pages out since" in online.good("status")
+    name = batch_id.removeprefix("batches/")
+    (row,) = (line for line in online.good("status").splitlines() if name in line)
+    assert row.split()[:5] == [name, "2", "0", "0", "PENDING"]
+    assert row.endswith(" 0 min")
+    assert "make batch-fetch" in online.good("status")
     online.fetched(batch_id)
     assert "no open batches" in online.good("status")
 

@@ -37,6 +37,14 @@ def test_thoughts_and_signatures_are_no_text() -> None:
     assert isinstance(response.read(thinking), PageReading)
 
 
+def test_half_a_character_keeps_no_page_from_being_written() -> None:
+    text = json.dumps(reading("HALF \ud83c WHOLE \U0001f3b5")).replace("HALF", "\\\\ud83c")
+    page = response.read(answer(text))
+    assert isinstance(page, PageReading)
+    assert page.quadrants[0].entries[0].raw_text == "\\ud83c \ufffd WHOLE \U0001f3b5"
+    page.model_dump_json()
+
+
 def test_a_field_nobody_knows_does_no_harm() -> None:
     assert isinstance(response.read(answer(newField={"a": 1})), PageReading)
 
@@ -55,7 +63,7 @@ def test_a_field_nobody_knows_does_no_harm() -> None:
         (answer("  "), "no text"),
         (answer("I am sorry, but"), "no JSON"),
         (answer(WHOLE.replace("bottom_right", "centre")), "does not fit"),
-        (answer('"\\ud83d"'), "no JSON"),
+        (answer('"\\ud83d"'), "does not fit"),
         ({"candidates": "none"}, "a form that the API does not document"),
         ({"candidates": [{"finishReason": "STOP", "content": ["x"]}]}, "does not document"),
         ({"candidates": [{"content": {"parts": [{"text": WHOLE}]}}]}, "none given"),

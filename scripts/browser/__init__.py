@@ -5,6 +5,7 @@ front      the corpus at a glance, a month's pages, the list of pages to check
 search     every row that holds these words
 sheet      one page: its scan, and its transcription by block and row
 place      where a row stands on the scan
+table      Datasette's CSV, none of its cells a formula
 served     the index: whether it is whole, and still the same file
 
 templates/ and static/ are what they show; metadata.yaml describes the tables to Datasette.

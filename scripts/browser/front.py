@@ -1,11 +1,15 @@
 """The corpus at a glance: how far it is, when its pages are from, what it cost, what to check."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from flowsheets import manifest
+from sqlite_utils import Database
+
+from flowsheets import manifest, paths, usage
 from flowsheets.errors import Problem
 
 FIRST_YEAR, LAST_YEAR = 1990, 2001  # drawn even where no page is from then
@@ -39,11 +43,7 @@ async def glance(db: Any, data_root: Path) -> dict[str, Any]:
         "years": _years({row["month"]: row for row in months if row["month"]}),
         "months": MONTHS,
         "undated": sum(row["pages"] for row in months if not row["month"]),
-        "spend": await rows(
-            db,
-            "SELECT way, count(*) AS pages, count(usd) AS known, sum(usd) AS usd FROM pages"
-            " WHERE way IS NOT NULL OR usd IS NOT NULL GROUP BY way ORDER BY way",
-        ),
+        "spend": await asyncio.to_thread(_spend, data_root),
         "batches": await asyncio.to_thread(_batches, data_root),
         "reasons": await rows(
             db,
@@ -90,6 +90,16 @@ def _years(by_month: dict[str, Row]) -> list[tuple[int, list[Row | None]]]:
     return [
         (year, [by_month.get(f"{year}-{number:02d}") for number in range(1, 13)]) for year in years
     ]
+
+
+def _spend(data_root: Path) -> list[Row]:
+    """What was paid each way, from jobs.db: a page that was read twice was paid for twice."""
+    try:
+        path = f"{paths.jobs_db(data_root).resolve().as_uri()}?mode=ro"
+        with closing(Database(sqlite3.connect(path, uri=True))) as jobs_db:
+            return usage.by_mode(jobs_db)
+    except sqlite3.Error:
+        return []  # without the table there, or without the file
 
 
 def _batches(data_root: Path) -> list[Row]:

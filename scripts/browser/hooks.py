@@ -1,5 +1,7 @@
 """What Datasette asks of us: our own addresses, links in its tables, and what a page may load."""
 
+import calendar
+import re
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +13,7 @@ from datasette import NotFound, Response
 from datasette.utils import tilde_encode
 from markupsafe import Markup
 
-from browser import front, search, served, sheet
+from browser import front, search, served, sheet, table
 from flowsheets import settings
 from flowsheets.errors import Problem
 from flowsheets.reviews import REASONS
@@ -26,6 +28,8 @@ DATASETTES = (
     f"{OURS}; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'"
     "; img-src 'self' data:"
 )
+# A site elsewhere whose name is made to point at this machine is told by the name that it asks for.
+HOSTS = ("127.0.0.1", "localhost", "[::1]")
 OUR_PATHS = ("/page/", "/scan/", "/search", "/check", "/month/")
 THREADS = 3  # Datasette's own number
 
@@ -35,7 +39,7 @@ def register_routes() -> list[tuple[str, Any]]:
     """Our own addresses; they win over Datasette's."""
     return [
         (r"^/$", _front),
-        (r"^/month/(?P<month>[0-9]{4}-[0-9]{2}|unknown)$", _month),
+        (r"^/month/(?P<month>[0-9]{4}-(0[1-9]|1[0-2])|unknown)$", _month),
         (r"^/check$", _check),
         (r"^/search$", _search),
         (r"^/page/(?P<page>.+)$", _page),
@@ -72,7 +76,7 @@ def render_cell(row: Any, value: Any, column: str, table: str | None) -> Markup 
 
 @hookimpl
 def asgi_wrapper(datasette: Any) -> Callable[[Any], Any]:
-    """Headers on every answer, and an index that was deleted and built again noticed."""
+    """Strangers kept out, headers on every answer, an index that was built again noticed."""
 
     def wrap(app: Any) -> Any:
         index = Path(datasette.get_database("flowsheets").path)
@@ -83,7 +87,11 @@ def asgi_wrapper(datasette: Any) -> Callable[[Any], Any]:
             if scope["type"] != "http":
                 await app(scope, receive, send)
                 return
-            send = _with_headers(send, scope["path"])
+            send = _with_headers(_without_formulas(send, scope), scope["path"])
+            if not _asks_for_this_machine(scope):
+                said = "Only this machine's own name is answered: http://127.0.0.1"
+                await Response.text(said, status=421).asgi_send(send)
+                return
             if (now := served.file_id(index)) != seen:
                 try:
                     served.check(index)
@@ -99,6 +107,25 @@ def asgi_wrapper(datasette: Any) -> Callable[[Any], Any]:
         return wrapped
 
     return wrap
+
+
+def _asks_for_this_machine(scope: dict[str, Any]) -> bool:
+    host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+    return re.sub(r":[0-9]*$", "", host).lower() in HOSTS
+
+
+def _without_formulas(send: Send, scope: dict[str, Any]) -> Send:
+    is_csv = False
+
+    async def guarding_send(message: dict[str, Any]) -> None:
+        nonlocal is_csv
+        if message["type"] == "http.response.start":
+            is_csv = table.is_csv(scope, message)
+        elif is_csv and message.get("body"):
+            message = message | {"body": table.guarded(message["body"])}
+        await send(message)
+
+    return guarding_send
 
 
 def _with_headers(send: Send, path: str) -> Send:
@@ -141,7 +168,11 @@ async def _front(datasette: Any, request: Any) -> Any:
 async def _month(datasette: Any, request: Any) -> Any:
     month = request.url_vars["month"]
     pages = await front.month(datasette.get_database("flowsheets"), month)
-    return await _html(datasette, request, "month.html", {"month": month, "pages": pages})
+    title = "a month that is not known"
+    if month != "unknown":
+        year, number = map(int, month.split("-"))
+        title = f"{calendar.month_name[number]} {year}"
+    return await _html(datasette, request, "month.html", {"title": title, "pages": pages})
 
 
 async def _check(datasette: Any, request: Any) -> Any:

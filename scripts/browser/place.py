@@ -1,7 +1,8 @@
 """Where a row stands on the scan, in percent of the image, whatever its size.
 
-Measured on the station's sheets of 1990, 2550 x 4200 pixels: a row is the band above its rule, and
-pages shift by some 25 pixels either way, which the margin takes up.
+Measured on the station's sheets of 1990, 2550 x 4200 pixels: a row is the band above its rule.
+Pages lie some 25 pixels higher or lower; `make review` measures by how much, and without that the
+margin takes up some of it.
 """
 
 from typing import NamedTuple
@@ -28,19 +29,23 @@ class Place(NamedTuple):
         return " ".join(f"{number:.2f}" for number in self)
 
 
-def row(position: str, row_index: int, rows: int = 1) -> Place:
-    """The place of a printed row, from 0, or of so many from it on; it never leaves the block."""
+def row(position: str, row_index: int, rows: int = 1, shift: int = 0) -> Place:
+    """The place of a printed row, from 0, or of so many from it on; it never leaves the block.
+
+    `shift` is how many pixels lower the block lies on this scan.
+    """
     last = min(row_index + rows, ROWS)
     first = min(row_index, last - 1)
     half = position.partition("_")[0]
-    rule = FIRST_RULE[half] - PITCH[half]  # the line above the first row
+    rule = FIRST_RULE[half] + shift - PITCH[half]  # the line above the first row
     return _place(position, rule + PITCH[half] * first, rule + PITCH[half] * last)
 
 
-def block(position: str) -> Place:
+def block(position: str, shift: int = 0) -> Place:
     """The place of a whole block, from its Hour and Jock to its last rule."""
     half = position.partition("_")[0]
-    return _place(position, FIRST_RULE[half] - HEAD, FIRST_RULE[half] + PITCH[half] * (ROWS - 1))
+    first = FIRST_RULE[half] + shift
+    return _place(position, first - HEAD, first + PITCH[half] * (ROWS - 1))
 
 
 def _place(position: str, top: float, bottom: float) -> Place:

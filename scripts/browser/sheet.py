@@ -37,11 +37,12 @@ async def read(db: Any, data_root: Path, name: str) -> dict[str, Any] | None:
     oddities = await rows(
         db, "SELECT position, text FROM oddities WHERE page = :page AND entry IS NULL", asked
     )
+    shifts = await _shifts(db, asked)
     return {
         "page": page,
         "image": await image(db, data_root, name) is not None,
         "blocks": [
-            _block(position, blocks[position], entries, oddities)
+            _block(blocks[position], entries, oddities, shifts.get(position) or 0)
             for position in place.POSITIONS
             if position in blocks
         ],
@@ -71,22 +72,45 @@ async def image(db: Any, data_root: Path, name: str) -> Path | None:
     return path if inside and path.is_file() else None
 
 
-def _block(position: str, block: Row, entries: list[Row], oddities: list[Row]) -> Row:
+async def _shifts(db: Any, asked: Row) -> dict[str, int | None]:
+    """By how many pixels each block lies lower on this scan, as far as `make review` found it."""
+    columns = ", ".join(f"{position}_shift AS {position}" for position in place.POSITIONS)
+    return next(iter(await rows(db, f"SELECT {columns} FROM ink WHERE page = :page", asked)), {})
+
+
+def _block(block: Row, entries: list[Row], oddities: list[Row], shift: int) -> Row:
+    position = block["position"]
+    inside = [entry for entry in entries if entry["position"] == position]
     return block | {
         "title": IN_WORDS[position],
-        "place": place.block(position),
+        "place": place.block(position, shift),
         "oddities": [oddity["text"] for oddity in oddities if oddity["position"] == position],
-        "entries": [_entry(entry) for entry in entries if entry["position"] == position],
+        "entries": [_entry(entry, inside, shift) for entry in inside],
     }
 
 
-def _entry(entry: Row) -> Row:
-    height = TALL if entry["notes"] == "double_height" else 1
+def _entry(entry: Row, block: list[Row], shift: int) -> Row:
+    """What is shown of an entry; its place has the rows that it is continued on."""
+    name = entry["continues"] or entry["entry"]
+    whole = [one for one in block if name in (one["entry"], one["continues"])]
+    first = whole[0]["row_index"]
+    rows_high = max(_last_row(one) for one in whole) + 1 - first
     return entry | {
-        "anchor": anchor(entry["position"], entry["entry"].rpartition("/")[2]),
-        "place": place.row(entry["position"], entry["row_index"], height),
+        "anchor": _anchor(entry["entry"]),
+        "whole": _anchor(name),
+        "place": place.row(entry["position"], first, rows_high, shift),
         "oddities": json.loads(entry["oddities"] or "[]"),
     }
+
+
+def _last_row(entry: Row) -> int:
+    tall = entry["notes"] == "double_height"
+    return int(entry["row_index"]) + (TALL - 1 if tall else 0)
+
+
+def _anchor(entry: str) -> str:
+    _, position, row = entry.rsplit("/", 2)
+    return anchor(position, row)
 
 
 async def _neighbour(db: Any, page: Row, side: str, order: str) -> str | None:

@@ -6,6 +6,7 @@ request    one page's request, the same in real time and in a batch
 response   one response: the page in it, or the reason why there is none
 jobs       jobs.db: the state machine, drawn
 usage      what was paid for, a row an answer
+doubts     pages that contradict their PDF's name, noted as they are read
 prices     tokens to dollars; the only importer of genai-prices
 estimate   what pages will cost, before
 parts      pages to batches, within the limits
@@ -19,11 +20,12 @@ settlement from responses to pages
 restoration a batch's folder that was lost, from jobs.db
 recovery   what a killed command left behind, put right
 dates      days in a PDF's name and on a page, and whether both can be right
-ink        how many ruled rows of a scan carry writing
+ink        the form on a scan: where its rows lie, and which carry writing
 rows       one result as rows of flowsheets.db
 standing   where each page stands, as columns of flowsheets.db
 tables     flowsheets.db: its tables and views, and how it is opened
 index      flowsheets.db brought up to date
+cells      a CSV's cells, none of them a formula
 reviews    which pages a person should look at first, and why
 gemini     the Gemini API; the only importer of the SDK
 paths      every path, and how a file appears whole

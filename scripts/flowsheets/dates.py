@@ -23,6 +23,8 @@ _NAME = re.compile(
 )
 # A PDF holds a week or so; a last day below the first means the next month, if it is that near.
 _LONGEST = timedelta(days=31)
+# Characters of a writing that is read; `Sunday, the 1st of April 1990` has 29, a misread page more.
+_LONGEST_WRITING = 100
 
 
 class Fields(NamedTuple):
@@ -129,6 +131,8 @@ def contradiction(pdf_path: str, raw: str | None) -> str | None:
 @lru_cache(maxsize=4096)
 def _fields(raw: str) -> Fields | None:
     """What of a date is written; None where there is no day in it, or it cannot be read."""
+    if len(raw) > _LONGEST_WRITING:
+        return None
     one, other = _read(raw, _SOME_DAY), _read(raw, _OTHER_DAY)
     if one is None or other is None:
         return None
@@ -148,7 +152,7 @@ def _read(raw: str, default: datetime) -> date | None:
     try:
         plain = raw.replace("'", "")  # 4/1/'90
         read, skipped = _PARSER.parse(plain, default, ignoretz=True, fuzzy_with_tokens=True)
-    except (ValueError, OverflowError):
+    except (ValueError, ArithmeticError):  # of decimal too, for a number of thirty digits
         return None
     # A digit that is left over may be what the date should have been.
     return None if any(letter.isdigit() for word in skipped for letter in word) else read.date()

@@ -9,6 +9,7 @@ None knows of the others. Replies are plain dicts, as they came: the SDK's types
 import base64
 import copy
 import hashlib
+import io
 import os
 import threading
 import warnings
@@ -22,6 +23,7 @@ import httpx2
 import tenacity
 from google import genai
 from google.genai import errors, types
+from tqdm import tqdm
 
 from flowsheets import paths, settings
 from flowsheets.errors import Problem
@@ -29,6 +31,8 @@ from flowsheets.errors import Problem
 CALL_SECONDS = 120  # for the calls that only ask, or move one chunk of 8 MiB
 ANSWER_SECONDS = 900  # a page with much thinking has been seen to take minutes
 LISTED_AT_ONCE = 100  # batches a page of the listing
+# Of a bar: on a terminal alone, gone when it is done, in KiB and MiB.
+_BYTES = {"disable": None, "leave": False, "unit": "B", "unit_scale": True, "unit_divisor": 1024}
 
 # A state that the SDK does not know makes it warn on stderr; whoever reads `state` says it once.
 warnings.filterwarnings("ignore", message=".* is not a valid ", category=UserWarning)
@@ -149,8 +153,13 @@ def upload(requests: Path, display_name: str) -> str:
     client = _client()
     config = types.UploadFileConfig(mime_type="application/jsonl", display_name=display_name)
     for attempt in _patiently():
-        with attempt, _explained():
-            file = client.files.upload(file=requests, config=config)
+        with (
+            attempt,
+            _explained(),
+            tqdm(desc="upload", total=requests.stat().st_size, **_BYTES) as bar,
+            _Sent(io.FileIO(requests), bar) as content,
+        ):
+            file = client.files.upload(file=content, config=config)
     with _explained():
         file = _processed(client, file.name or "")
     if file.state != types.FileState.ACTIVE:
@@ -246,6 +255,21 @@ def delete_file(name: str) -> None:
         client.files.delete(name=name)
 
 
+class _Sent(io.BufferedReader):
+    """A file that is uploaded, and its bar.
+
+    The SDK reads a chunk of 8 MiB when it has sent the one before, and tells nothing else of it.
+    """
+
+    def __init__(self, file: io.FileIO, bar: "tqdm[None]") -> None:
+        super().__init__(file)
+        self._bar = bar
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._bar.update(self.tell() - self._bar.n)
+        return super().read(size)
+
+
 def _download(name: str, destination: Path) -> None:
     client = _client()
     part = destination.with_name(destination.name + ".part")
@@ -253,8 +277,14 @@ def _download(name: str, destination: Path) -> None:
         # Neither the SDK nor the API repairs a cut download; it costs nothing to begin again.
         for attempt in _patiently():
             with attempt, _explained():
-                client.files.download(file=name, destination=part)
-                _check_whole(part, _metadata(client, name))
+                known = _metadata(client, name)
+                size = known.size_bytes if known else None
+                with (
+                    part.open("wb") as content,
+                    tqdm.wrapattr(content, "write", size, desc="download", **_BYTES) as watched,
+                ):
+                    client.files.download(file=name, destination=watched)
+                _check_whole(part, known)
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(part, destination)

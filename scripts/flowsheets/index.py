@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from sqlite_utils import Database
 from tqdm import tqdm
 
-from flowsheets import dates, paths, reviews, rows, standing, tables
+from flowsheets import dates, doubts, jobs, paths, reviews, rows, standing, tables
 from flowsheets.errors import warn
 from flowsheets.page import PageResult
 from flowsheets.rows import PageRows, Row
@@ -58,6 +58,7 @@ class Tally(NamedTuple):
 def update(config: Settings, jobs_db: Database, db: Database) -> Tally:
     """Bring `db`, as `tables.writing` gives it, up to date. A damaged result is one warning."""
     data_root = config.data_root
+    noted = doubts.noted(jobs_db)  # before the results are looked at, which are there by then
     told = {
         paths.page_name(standing.page_id(row)): row for row in standing.of_all(jobs_db, data_root)
     }
@@ -91,7 +92,8 @@ def update(config: Settings, jobs_db: Database, db: Database) -> Tally:
     tables.finish(db)
     if new or gone or to_read:
         _name_djs(db)
-    reviews.refresh(db, config.max_attempts)
+    _settle_doubts(db, jobs_db, noted)
+    reviews.refresh(db, config.max_attempts, noted)
     return Tally(len(told), len(to_read), len({*new, *changed}), len(gone), damaged)
 
 
@@ -198,6 +200,16 @@ def _name_djs(db: Database) -> None:
         " min(page_date), max(page_date)"
         " FROM blocks b JOIN pages p ON p.page = b.page WHERE dj IS NOT NULL GROUP BY dj"
     )
+
+
+def _settle_doubts(db: Database, jobs_db: Database, noted: doubts.Noted) -> None:
+    """A result that was put right by hand is in doubt no more: the result is the truth."""
+    sql = "SELECT page FROM sources WHERE contradiction IS NULL"
+    right = {name for (name,) in db.execute(sql)} if noted else set()
+    with jobs.transaction(jobs_db):
+        for page, (_, at) in noted.items():
+            if paths.page_name(page) in right:
+                doubts.settle(jobs_db, page, at)
 
 
 def _insert(db: Database, table: str, records: Iterable[Row]) -> None:

@@ -1,4 +1,4 @@
-"""Writing on a scan: how many of the form's ruled rows carry ink, block by block.
+"""The form on a scan, block by block: where its ruled rows lie, and how many of them carry ink.
 
 It needs the page's image alone, no reading of it, so what was not read shows. The form is known; a
 scan lies some 25 px off, and the rules of each block tell by how much. All lengths are px on a
@@ -6,6 +6,7 @@ sheet of 2550 x 4200, 300 dpi.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -30,8 +31,15 @@ WRITTEN = 0.02
 Profile = list[float]  # share of black, 0 to 1, in each line of pixels of a column
 
 
-def rows_with_ink(png: Path) -> tuple[int | None, ...]:
-    """Rows with writing in each block, in the form's order; None where the form is not found.
+class Block(NamedTuple):
+    """`written` rows carry ink; the rules lie `shift` px lower than the form has them."""
+
+    written: int
+    shift: int
+
+
+def blocks(png: Path) -> tuple[Block | None, ...]:
+    """Each block of a scan, in the form's order; None where the form is not found.
 
     Raises `OSError` where the image cannot be read.
     """
@@ -40,7 +48,7 @@ def rows_with_ink(png: Path) -> tuple[int | None, ...]:
         if image.size != (WIDTH, HEIGHT):
             image = image.convert("L").resize((WIDTH, HEIGHT), Image.Resampling.BOX)
         sides = [_side(image, left, right) for left, right in COLUMNS]
-    return tuple(_written_rows(*sides[side], half) for half in (0, 1) for side in (0, 1))
+    return tuple(_block(*sides[side], half) for half in (0, 1) for side in (0, 1))
 
 
 def _side(image: Image.Image, left: int, right: int) -> tuple[Profile, Profile]:
@@ -55,15 +63,17 @@ def _profile(image: Image.Image, left: int, right: int) -> Profile:
     return [1 - grey / 255 for grey in column.tobytes()]
 
 
-def _written_rows(ruled: Profile, written: Profile, half: int) -> int | None:
+def _block(ruled: Profile, written: Profile, half: int) -> Block | None:
     rules = [round(FIRST_RULES[half] + ROW_STEPS[half] * row) for row in range(ROWS)]
     fits = {shift: _fit(ruled, rules, shift) for shift in range(-SHIFT, SHIFT + 1)}
-    shift = max(fits, key=lambda shift: fits[shift])
-    if fits[shift] < FOUND:
+    best = max(fits.values())
+    if best < FOUND:
         return None
+    equal = [shift for shift, fit in fits.items() if fit == best]  # a rule is 3 or 4 px thick
+    shift = equal[len(equal) // 2]
     above, below = BETWEEN
     rows = [written[rule + shift - above : rule + shift - below] for rule in rules]
-    return sum(sum(row) / len(row) > WRITTEN for row in rows)
+    return Block(sum(sum(row) / len(row) > WRITTEN for row in rows), shift)
 
 
 def _fit(ruled: Profile, rules: list[int], shift: int) -> float:

@@ -20,7 +20,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from flowsheets import paths, usage
+from flowsheets import doubts, paths, usage
 from flowsheets.errors import Problem
 from flowsheets.paths import PageId
 
@@ -66,7 +66,7 @@ _ADDED = {"batch_id": str, "within_batch_index": int}
 def connect(data_root: Path) -> Database:
     """Open `jobs.db`, made or given what is new in it on first use; no row is touched.
 
-    New to an older one are two columns of `jobs`, and the table `usage`.
+    New to an older one are two columns of `jobs`, and the tables `usage` and `reviews`.
 
     Raises `Problem` where it is no database, or cannot be written.
     """
@@ -82,7 +82,7 @@ def connect(data_root: Path) -> Database:
                 db.table("jobs").add_column(column, kind)
             db.execute("CREATE INDEX IF NOT EXISTS idx_jobs_status ON jobs(status)")
             db.execute("CREATE INDEX IF NOT EXISTS idx_jobs_batch_id ON jobs(batch_id)")
-            for statement in usage.SCHEMA:
+            for statement in (*usage.SCHEMA, doubts.SCHEMA):
                 db.execute(statement)
     except (OSError, sqlite3.Error) as error:
         raise Problem(

@@ -4,6 +4,8 @@ The same code for both ways: real time hands in the body of generateContent, a b
 line of its result file. Plain dicts throughout: the SDK's own types refuse fields that are new.
 """
 
+import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,9 +105,19 @@ def explain(error: dict[str, Any]) -> str:
     return " ".join(f"the API answered {code or ''} {name}: {message}".split())
 
 
+def _mended(text: str) -> str:
+    """Half a character, as `\\ud83c` alone is, can stand in no file: U+FFFD stands for it."""
+    if "\\ud" not in text.lower():
+        return text
+    with suppress(ValueError):  # no JSON, as whoever parses it says
+        halves = json.dumps(json.loads(text), ensure_ascii=False).encode("utf-16", "surrogatepass")
+        return halves.decode("utf-16", "replace")
+    return text
+
+
 def _reading(text: str) -> PageReading | Unread:
     try:
-        return PageReading.model_validate_json(text)
+        return PageReading.model_validate_json(_mended(text))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         if first["type"] == "json_invalid":

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import orjson
 from sqlite_utils import Database
 
-from flowsheets import rows
+from flowsheets import doubts, paths, rows
 from flowsheets.page import POSITIONS
 
 # The most urgent first: another page's text, then text that is missing or made up, then doubts.
 REASONS = {
-    "date_contradicts_name": "the date on the page contradicts the PDF's name",
+    doubts.DATE: "the date on the page contradicts the PDF's name",
     "same_text": "the same text stands on another page",
     "no_entries": "the scan has writing, the result has no rows",
     "repeated_row": "one text, row after row",
@@ -47,11 +47,11 @@ class Review(NamedTuple):
     detail: str
 
 
-def refresh(db: Database, max_attempts: int) -> None:
-    """Fill `reviews` anew, in the transaction that `db` is in."""
+def refresh(db: Database, max_attempts: int, noted: doubts.Noted) -> None:
+    """Fill `reviews` anew, in the transaction that `db` is in; `noted` is what jobs.db has."""
     order = list(REASONS)
     found = sorted(
-        _all(db, max_attempts), key=lambda r: (order.index(r.reason), -r.badness, r.page)
+        _all(db, max_attempts, noted), key=lambda r: (order.index(r.reason), -r.badness, r.page)
     )
     db.execute("DELETE FROM reviews")
     db.conn.executemany(
@@ -60,8 +60,8 @@ def refresh(db: Database, max_attempts: int) -> None:
     )
 
 
-def _all(db: Database, max_attempts: int) -> Iterator[Review]:
-    yield from _contradicting(db)
+def _all(db: Database, max_attempts: int, noted: doubts.Noted) -> Iterator[Review]:
+    yield from _contradicting(db, noted)
     yield from _same_text(db)
     yield from _repeated(db)
     yield from _unread(db)
@@ -69,10 +69,15 @@ def _all(db: Database, max_attempts: int) -> Iterator[Review]:
     yield from _low(db)
 
 
-def _contradicting(db: Database) -> Iterator[Review]:
-    sql = "SELECT page, contradiction FROM sources WHERE contradiction IS NOT NULL"
-    for page, contradiction in db.execute(sql):
-        yield Review(page, "date_contradicts_name", 0, f"{_plain(contradiction)}.")
+def _contradicting(db: Database, noted: doubts.Noted) -> Iterator[Review]:
+    said = {paths.page_name(page): detail for page, (detail, _) in noted.items()}
+    # What the result says goes before what was noted when it was made; it may be gone by now.
+    sql = (
+        "SELECT p.page, s.page, s.contradiction FROM pages p LEFT JOIN sources s ON s.page = p.page"
+    )
+    for page, result, contradiction in db.execute(sql):
+        if why := contradiction if result else said.get(page):
+            yield Review(page, doubts.DATE, 0, f"{_plain(why)}.")
 
 
 def _failed(db: Database, max_attempts: int) -> Iterator[Review]:

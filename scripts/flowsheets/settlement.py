@@ -16,8 +16,9 @@ from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 from sqlite_utils import Database
+from tqdm import tqdm
 
-from flowsheets import jobs, page, paths, response, usage
+from flowsheets import dates, doubts, jobs, page, paths, response, usage
 from flowsheets.manifest import Batch
 from flowsheets.page import PageReading
 from flowsheets.paths import PageId
@@ -112,7 +113,9 @@ def settle_batch(
     """
     still_out = set(jobs.in_status(db, "submitted", batch.batch_id))
     tally = Tally()
-    outcomes = _outcomes(batch, data_root, seen, missing, model, still_out)
+    found = _outcomes(batch, data_root, seen, missing, model, still_out)
+    pages = len(batch.lines)
+    outcomes = iter(tqdm(found, "results", pages, unit=" pages", disable=None, leave=False))
     while chunk := list(islice(outcomes, CHUNK)):
         tally += settle(db, data_root, chunk, old="submitted", in_batch=batch.batch_id)
     return tally
@@ -128,7 +131,8 @@ def settle(
 ) -> Tally:
     """Write the results, then move the pages out of the status `old`, in one transaction.
 
-    What was paid is noted in the same one, so that no page moves without it.
+    What was paid is noted in the same one, so that no page moves without it, and so is a page whose
+    date contradicts its PDF's name: it is completed as any other, and somebody has to look at it.
     """
     paths.write_all(
         (
@@ -163,6 +167,9 @@ def _flip(db: Database, data_root: Path, outcome: Outcome, old: str, in_batch: s
             model_version=model_version,
             last_error=None,
         )
+        for _ in moved:
+            contradiction = dates.contradiction(one.pdf_path, reading.page_date_raw)
+            doubts.note(db, one, contradiction, jobs.now())
         return Tally(completed=len(moved))
     if reading.ran:
         moved = jobs.flip(

@@ -15,7 +15,7 @@ from flowsheets import paths
 from flowsheets.errors import Problem
 
 # Of another version it is built anew: it holds nothing that is not elsewhere.
-VERSION = 1
+VERSION = 2
 
 # Another index may be at work; from nothing it takes as long as that.
 BUSY_SECONDS = 300
@@ -110,7 +110,8 @@ CREATE TABLE sources (
     run_length  INTEGER NOT NULL, -- its longest run of one text, in rows
     run_text    TEXT
 );
--- Ruled rows with writing on the scan, by block; null where the form was not found on it.
+-- The form on the scan, by block: ruled rows with writing, and how many px of a sheet 4200 high
+-- they lie lower than the form has them; null where the form was not found.
 CREATE TABLE ink (
     page         TEXT PRIMARY KEY REFERENCES pages(page),
     mtime_ns     INTEGER NOT NULL, -- of the image
@@ -118,7 +119,11 @@ CREATE TABLE ink (
     top_left     INTEGER,
     top_right    INTEGER,
     bottom_left  INTEGER,
-    bottom_right INTEGER
+    bottom_right INTEGER,
+    top_left_shift     INTEGER,
+    top_right_shift    INTEGER,
+    bottom_left_shift  INTEGER,
+    bottom_right_shift INTEGER
 );
 """
 

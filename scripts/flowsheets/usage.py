@@ -145,3 +145,23 @@ def noted(db: Database) -> Iterator[tuple[Answer, float | None, str | None]]:
         pdf_path, page_number, batch_id, mode, model, version = row[:6]
         page = PageId(pdf_path, page_number)
         yield Answer(page, batch_id, mode, model, version, counted, row[11]), row[12], row[13]
+
+
+def by_mode(db: Database) -> list[dict[str, Any]]:
+    """Of each mode: pages, answers, how many of these have a price, and their dollars."""
+    return list(
+        db.query(
+            "SELECT mode, count(DISTINCT pdf_path || '/' || page_number) AS pages,"
+            " count(*) AS answers, count(usd) AS priced, sum(usd) AS usd"
+            " FROM usage GROUP BY mode ORDER BY mode"
+        )
+    )
+
+
+def spent(db: Database) -> tuple[float, int, int]:
+    """Dollars of all answers whose price is known, of how many pages, and answers without one."""
+    usd, pages, without = db.execute(
+        "SELECT coalesce(sum(usd), 0), (SELECT count(*) FROM (SELECT DISTINCT pdf_path, page_number"
+        " FROM usage WHERE usd IS NOT NULL)), count(*) - count(usd) FROM usage"
+    ).fetchone()
+    return float(usd), int(pages), int(without)

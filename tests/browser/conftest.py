@@ -19,7 +19,7 @@ from playwright.sync_api import (
 )
 
 from browse_process import browsing, complete
-from flowsheets import jobs
+from flowsheets import jobs, usage
 from flowsheets.paths import PageId
 from station import TOP, Station
 
@@ -58,10 +58,21 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         if page.page_number == 4 and "1994" in page.pdf_path:
             reading["quadrants"][0]["entries"][0]["raw_text"] = f"inert {SCRIPT}"
         complete(station, page, reading)
+        _pay(station, page)
     station.good("index")
     station.good("review", MAX_ATTEMPTS="1")
     with browsing(station) as url:
         yield url
+
+
+def _pay(station: Station, page: PageId) -> None:
+    """Note the answer that the page is from, as fetch does."""
+    tokens = usage.Tokens(3_400, 0, 2_600, 900, None)
+    model, at = "gemini-3.1-pro-preview", "2026-05-06T04:12:00+00:00"
+    with closing(jobs.connect(station.data)) as db, jobs.transaction(db):
+        usage.note(
+            db, [usage.row(usage.Answer(page, "batches/a", "batch", model, model, tokens, at))]
+        )
 
 
 @pytest.fixture(scope="session")

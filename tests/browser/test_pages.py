@@ -19,6 +19,8 @@ def test_the_front_page_shows_how_far_the_corpus_is(tab: Page) -> None:
     expect(tab.get_by_role("heading", level=1)).to_have_text("The station's flowsheets")
     status = tab.get_by_role("region", name="Pages by status").get_by_role("row")
     expect(status.filter(has_text="completed")).to_contain_text("9")
+    spend = tab.get_by_role("region", name="Spend").get_by_role("row", name="batch")
+    expect(spend).to_contain_text("0.22")
     expect(tab.get_by_role("row", name="1994").get_by_role("link")).to_have_text("4 of 5")
 
 
@@ -40,6 +42,18 @@ def test_a_search_finds_a_row_and_opens_it_beside_its_scan(tab: Page) -> None:
     expect(row).to_contain_text("ALBERT AYLER - GHOSTS")
     expect(row).to_be_in_viewport()
     expect(tab.locator(".place")).to_be_in_viewport()
+
+
+def test_a_hit_that_goes_on_in_the_next_row_is_marked_with_both(tab: Page) -> None:
+    tab.goto("/search?q=%22night+owls%22+part")
+    tab.get_by_role("link", name="The Night Owls").click()
+    expect(tab.locator("tr.pointed")).to_have_text(
+        [re.compile("The Night Owls"), re.compile("Part 1")]
+    )
+    place = _box(tab.locator(".place"))
+    tab.locator("#bottom_right-00").hover()
+    one = _box(tab.locator(".place"))
+    assert place["height"] == pytest.approx(one["height"] * (2 * 75 + 20) / (75 + 20), rel=0.02)
 
 
 def test_the_scan_is_drawn(tab: Page) -> None:

@@ -27,7 +27,9 @@ const zooms = { in: () => zoomTo(zoom * STEP), out: () => zoomTo(zoom / STEP), f
 
 function show(row) {
   document.querySelectorAll(".pointed").forEach((other) => other.classList.remove("pointed"));
-  if (row) row.classList.add("pointed");
+  // A row lights up with the rows that continue it: one text, and one place on the scan.
+  const whole = row && row.dataset.whole ? `[data-whole="${CSS.escape(row.dataset.whole)}"]` : null;
+  if (row) (whole ? document.querySelectorAll(whole) : [row]).forEach((one) => one.classList.add("pointed"));
   if (!frame) return;
   frame.hidden = !row;
   if (!row) return;
