@@ -33,6 +33,7 @@ def main(limit: int) -> None:
     settings.api_key()  # without one no page is claimed for a batch that cannot be sent
     db = jobs.connect(config.data_root)
     with lock.jobs_held(config.data_root):
+        recovery.older_jobs_db(db, config.data_root)
         recovery.lost_claims(db, config.data_root)
         recovery.dead_run(db, config)
         unsent = _unsent_pages(config.data_root)
@@ -71,9 +72,9 @@ def _write_folders(config: Settings, pages: list[PageId], basis: Basis) -> None:
 
 def _say_the_cost(db: Database, config: Settings, limit: int, basis: Basis) -> None:
     """The estimate of the next pages. Raises `Problem` where it may go past MAX_USD."""
-    pages, _ = jobs.choose(db, config.data_root, limit, config.max_attempts)
+    pages = jobs.choose(db, config.data_root, limit, config.max_attempts).waiting
     if pages:
-        estimate.hold_to_limit(db, config, len(pages), basis)
+        estimate.hold_to_limit(config, len(pages), basis, estimate.out(config, basis))
         click.echo(estimate.line(config, len(pages), basis))
 
 

@@ -67,11 +67,12 @@ def _last(data_root: Path) -> Batch | None:
 
 def _begin(db: Database, config: Settings, limit: int) -> Batch:
     settings.api_key()
-    pages, _ = jobs.choose(db, config.data_root, limit, config.max_attempts)
+    pages = jobs.choose(db, config.data_root, limit, config.max_attempts).waiting
     if not pages:
         raise Problem("compare", "no page waits", "make render, or make retry a page")
     basis = estimate.basis(db, config)
-    estimate.hold_to_limit(db, config, len(pages), basis, ("batch", "realtime"))
+    out = estimate.out(config, basis)
+    estimate.hold_to_limit(config, len(pages), basis, out, ("batch", "realtime"))
     click.echo(_estimate(config, len(pages), basis))
     for part in paths.comparisons(config.data_root).glob(".*.part"):  # a kill left it
         shutil.rmtree(part, ignore_errors=True)

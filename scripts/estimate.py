@@ -23,7 +23,7 @@ def main(limit: int) -> None:
     """Say what the next pages would cost."""
     config = settings.load()
     db = jobs.connect(config.data_root)
-    waiting, _ = jobs.choose(db, config.data_root, limit, config.max_attempts)
+    waiting = jobs.choose(db, config.data_root, limit, config.max_attempts).waiting
     basis = estimate.basis(db, config)
     out = estimate.still_out(db)
     if waiting:

@@ -31,6 +31,7 @@ from flowsheets.manifest import Batch
 from flowsheets.operation import UNDER_WAY, Operation
 from flowsheets.response import Unread
 from flowsheets.settings import Settings
+from flowsheets.settlement import Tally
 
 # The API's target; a batch that takes longer may be stalled, and expires at 48.
 LATE = timedelta(hours=24)
@@ -48,6 +49,7 @@ def main(wanted: str) -> None:
     began = jobs.now()
     try:
         with lock.held(config.data_root, "jobs"):
+            recovery.older_jobs_db(db, config.data_root)
             recovery.lost_claims(db, config.data_root)
             recovery.dead_run(db, config)
             restoration.lost_folders(db, config.data_root)
@@ -81,7 +83,7 @@ def _fetch_or_problem(folder: Path, db: Database, config: Settings, asked: bool)
         batch = manifest.load(folder)
         if batch.open:
             _fetch(batch, db, config, asked)
-        elif asked:
+        elif asked and not _collect_late(batch, db, config):
             click.echo(f"{batch.batch_id or folder}: nothing is left to fetch", err=True)
     except submission.Later as later:
         if asked:
@@ -106,10 +108,42 @@ def _fetch(batch: Batch, db: Database, config: Settings, asked: bool) -> None:
         _wait_for_the_file(batch, operation, asked)
         return
     tally = _settle(batch, operation, db, config)
+    if tally.pages:
+        batch.note("fetched", **vars(tally))
     if tally.pages or asked:
         click.echo(f"fetched {batch.batch_id} {len(batch.lines)} pages: {tally}")
-    submission.let_go(batch)
-    batch.note("settled", **vars(tally))
+    try:
+        submission.let_go(batch)
+    except gemini.ApiProblem as problem:
+        raise submission.Later(
+            batch.folder, f"all is fetched, but {problem.what}", "The next fetch tidies up"
+        ) from problem
+    batch.note("settled", **vars(_fetched(batch)))
+
+
+def _fetched(batch: Batch) -> Tally:
+    """What came of the pages, in all runs: a run may have broken off before it tidied up."""
+    names = vars(Tally())
+    runs = (event for event in batch.events if event["event"] == "fetched")
+    return sum((Tally(**{n: run.get(n, 0) for n in names}) for run in runs), Tally())
+
+
+def _collect_late(batch: Batch, db: Database, config: Settings) -> bool:
+    """The results of a batch that was given up and ran all the same: kept, and in the books."""
+    settled = batch.last("settled")
+    responses = batch.folder / "responses.jsonl"
+    if not (settled and settled.get("rescued") and batch.batch_id) or responses.exists():
+        return False
+    gemini.fetch_batch_results(batch.batch_id, responses)
+    if not responses.exists():
+        return False
+    seen = settlement.sight(batch, responses)
+    settlement.settle_batch(batch, db, config.data_root, seen, settlement.NO_RESPONSE, config.model)
+    click.echo(
+        f"{batch.batch_id} ran after it was given up: {len(seen.offsets)} responses are kept in"
+        f" {responses} and counted by make cost; its pages stay as they are"
+    )
+    return True
 
 
 def _ask(batch: Batch, asked: bool) -> Operation | None:
@@ -126,6 +160,7 @@ def _ask(batch: Batch, asked: bool) -> Operation | None:
         first = batch.last("file_gone") or batch.note("file_gone", reason=gone.what)
         _warn_daily(
             batch,
+            "gone",
             f"{batch.batch_id}: its result file cannot be had since {first['at'][:16]}"
             f" ({gone.what}). Its pages stay submitted; the way out is"
             f" make batch-rescue ID={batch.batch_id}",
@@ -135,11 +170,7 @@ def _ask(batch: Batch, asked: bool) -> Operation | None:
     except gemini.ApiProblem as problem:
         if problem.code != 404:
             raise
-        raise Problem(
-            batch.batch_id,
-            "the API knows no such batch with this key",
-            f"Check GEMINI_API_KEY, or give it up: make batch-rescue ID={batch.batch_id}",
-        ) from problem
+        raise submission.unknown(batch.batch_id) from problem
     submission.keep_reply(batch, reply)
     return Operation(reply)
 
@@ -160,6 +191,7 @@ def _say_if_strange_or_late(batch: Batch, operation: Operation, asked: bool) -> 
     if operation.state not in UNDER_WAY:
         _warn_daily(
             batch,
+            "strange",
             f"{batch.batch_id}: the API gives the state {operation.state}, which is unknown here;"
             " nothing is changed, and it is asked again",
             asked,
@@ -168,6 +200,7 @@ def _say_if_strange_or_late(batch: Batch, operation: Operation, asked: bool) -> 
     if age > LATE:
         _warn_daily(
             batch,
+            "late",
             f"{batch.batch_id}: {operation.state} for {age.total_seconds() / 3600:.0f} h; the way"
             f" out is make batch-rescue ID={batch.batch_id}, then make process",
             asked,
@@ -175,7 +208,7 @@ def _say_if_strange_or_late(batch: Batch, operation: Operation, asked: bool) -> 
 
 
 def _wait_for_the_file(batch: Batch, operation: Operation, asked: bool) -> None:
-    ended = operation.end
+    ended = operation.end or operation.created
     if ended and datetime.now(UTC) - ended > FILE_MAY_LAG:
         raise Problem(
             batch.batch_id,
@@ -186,7 +219,7 @@ def _wait_for_the_file(batch: Batch, operation: Operation, asked: bool) -> None:
         click.echo(f"{batch.batch_id} has SUCCEEDED, its result file is on its way", err=True)
 
 
-def _settle(batch: Batch, operation: Operation, db: Database, config: Settings) -> settlement.Tally:
+def _settle(batch: Batch, operation: Operation, db: Database, config: Settings) -> Tally:
     responses = batch.folder / "responses.jsonl"
     seen = settlement.sight(batch, responses) if responses.exists() else settlement.Sighting()
     if seen.faults:
@@ -212,11 +245,12 @@ def _of_a_missing_page(operation: Operation) -> Unread:
     return Unread(f"the batch was {operation.state} before this page ran", ran=False)
 
 
-def _warn_daily(batch: Batch, line: str, asked: bool) -> None:
-    """Once a day is enough for cron; a person who asks is told each time."""
-    last = batch.last("warned")
-    if asked or not last or datetime.now(UTC) - datetime.fromisoformat(last["at"]) > WARN_EVERY:
-        batch.note("warned", line=line)
+def _warn_daily(batch: Batch, kind: str, line: str, asked: bool) -> None:
+    """Each kind once a day, which is enough for cron; a person who asks is told each time."""
+    warned = [e for e in batch.events if e["event"] == "warned" and e.get("kind") == kind]
+    since = datetime.now(UTC) - datetime.fromisoformat(warned[-1]["at"]) if warned else None
+    if asked or since is None or since > WARN_EVERY:
+        batch.note("warned", kind=kind, line=line)
         warn(line)
 
 

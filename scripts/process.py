@@ -12,6 +12,7 @@ import re
 import signal
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -25,12 +26,13 @@ from flowsheets import (
     gemini,
     jobs,
     lock,
+    manifest,
     paths,
     recovery,
     settings,
     settlement,
 )
-from flowsheets.errors import Count, Problem
+from flowsheets.errors import Count, Problem, warn
 from flowsheets.paths import PageId
 from flowsheets.request import page_request
 from flowsheets.response import Unread
@@ -38,7 +40,6 @@ from flowsheets.settings import Settings
 from flowsheets.settlement import Outcome, Tally
 
 LIMIT = 50
-CACHE_NAME = "flowsheets in real time"
 CACHE_SECONDS = 3600  # a run that takes longer goes on without
 
 MODES = {"": "realtime", "standard": "realtime", "flex": "flex"}  # by TIER
@@ -71,8 +72,11 @@ def main(limit: int, workers: int | None, tier: str) -> None:
 
 
 def _process(db: Database, config: Settings, limit: int, workers: int, mode: str) -> Tally:
+    recovery.older_jobs_db(db, config.data_root)
     recovery.settle_dead_run(db, config)
-    pages = jobs.claim(db, config.data_root, limit, config.max_attempts, "processing")
+    pages = jobs.claim(
+        db, config.data_root, limit, config.max_attempts, "processing", asked=config.model
+    )
     if not pages:
         return Tally()
     cached_content = None
@@ -104,6 +108,11 @@ def _read_all(
             tally += _settle(db, config, open_calls.pop(call), call)
             bar.update()
         bar.close()
+    except KeyboardInterrupt:
+        for number in (signal.SIGINT, signal.SIGTERM):  # a second one would lose what is paid for
+            signal.signal(number, signal.SIG_IGN)
+        warn("stopping; waiting for the answers that are under way, which are paid for")
+        raise
     finally:
         # After Ctrl-C, or a stop: calls under way are paid for, so their answers are waited for.
         pool.shutdown(cancel_futures=True)
@@ -165,7 +174,8 @@ def _cache_prompt(config: Settings) -> str | None:
     """Keep the prompt at the API for this run, where the API lets us."""
     if not estimate.cache_is_worth_asking_for(config):
         return None
-    cache = caching.make(config, CACHE_NAME, CACHE_SECONDS)
+    # A name of its own: with an unclear end, every cache of that name is let go of.
+    cache = caching.make(config, f"now-{manifest.new_name(datetime.now(UTC))}", CACHE_SECONDS)
     return cache.name if cache else None
 
 

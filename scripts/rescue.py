@@ -35,7 +35,7 @@ def main(wanted: str) -> None:
         if not batch.open:
             click.echo(f"{batch.batch_id or folder} is settled: nothing to rescue")
             return
-        if not batch.batch_id and not submission.adopt(batch):
+        if not batch.batch_id and not (submission.may_exist(batch) and submission.adopt(batch)):
             _give_back_unsent(batch, db, config)
             return
         submission.bind(batch, db)
@@ -50,9 +50,7 @@ def _give_back_unsent(batch: Batch, db: Database, config: Settings) -> None:
             "whether the API made this batch is unclear",
             f"Try again in {left:.0f} s, when no listing can be late any more",
         )
-    returned = submission.give_back(batch, db)
-    submission.let_go(batch)
-    batch.note("given_back", returned=returned)
+    returned = submission.give_back(batch, db, "given_back")
     click.echo(f"rescued {batch.folder}: 0 used, {returned} given back. Next: make process")
 
 
@@ -81,20 +79,33 @@ def _stop_and_collect(batch: Batch) -> None:
         batch.note("cancel_asked")
         operation = Operation(gemini.get_batch(batch.batch_id))
         if not operation.ended:
-            gemini.cancel_batch(batch.batch_id)
+            _cancel(batch.batch_id)
         deadline = time.monotonic() + STOP_SECONDS
         while not operation.ended and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
             operation = Operation(gemini.get_batch(batch.batch_id))
         if not operation.ended:
-            warn(f"{batch.batch_id} is still {operation.state}; what it runs from now on is lost")
+            warn(
+                f"{batch.batch_id} is still {operation.state}; what it runs from now on is paid"
+                f" for: make batch-fetch ID={batch.batch_id} keeps it, a day later"
+            )
         submission.keep_reply(batch, operation.reply)
         gemini.fetch_batch_results(batch.batch_id, batch.folder / "responses.jsonl")
     except gemini.ApiProblem as problem:
-        # The batch or its file is gone, or cannot be cancelled any more: that is why we are here.
-        if problem.code not in (400, 403, 404, 409) or problem.key_refused:
+        # The batch or its file is gone: that is why we are here.
+        if problem.code not in (403, 404) or problem.key_refused:
             raise
         warn(f"{batch.batch_id}: {problem.what}")
+
+
+def _cancel(batch_id: str) -> None:
+    """A batch that ended a moment ago cannot be cancelled: its results are wanted all the same."""
+    try:
+        gemini.cancel_batch(batch_id)
+    except gemini.ApiProblem as problem:
+        if problem.code not in (400, 409) or problem.key_refused:
+            raise
+        warn(f"{batch_id}: {problem.what}")
 
 
 if __name__ == "__main__":

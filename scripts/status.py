@@ -4,11 +4,13 @@ python scripts/status.py batches/abc
 """
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 from sqlite_utils import Database
 
 from flowsheets import gemini, jobs, lock, manifest, settings, submission
+from flowsheets.errors import Problem, raise_all
 from flowsheets.manifest import Batch
 from flowsheets.operation import Operation
 from flowsheets.settings import Settings
@@ -24,18 +26,35 @@ def main(wanted: str) -> None:
         _show(manifest.find(config.data_root, wanted), db, config)
         return
     folders = list(manifest.open_folders(config.data_root))
-    for folder in folders:
-        _show(manifest.load(folder), db, config)
     if not folders:
         click.echo("no open batches. Next: make batch-submit")
+    raise_all(_show_all(folders, db, config))
+
+
+def _show_all(folders: list[Path], db: Database, config: Settings) -> list[Problem]:
+    """One batch's trouble is its own: the others are shown before it is told."""
+    problems: list[Problem] = []
+    for folder in folders:
+        try:
+            _show(manifest.load(folder), db, config)
+        except Problem as problem:
+            problems.append(problem)
+            if isinstance(problem, gemini.ApiProblem) and problem.everywhere:
+                break
+    return problems
 
 
 def _show(batch: Batch, db: Database, config: Settings) -> None:
-    _adopt(batch, db, config)
+    batch = _adopted(batch, db, config)
     if not batch.batch_id:
         click.echo(f"{_unsent(batch, config)}, {len(batch.lines)} requests, {_age(_built(batch))}")
         return
-    reply = gemini.get_batch(batch.batch_id)
+    try:
+        reply = gemini.get_batch(batch.batch_id)
+    except gemini.ApiProblem as problem:
+        if problem.code != 404:
+            raise
+        raise submission.unknown(batch.batch_id) from problem
     submission.keep_reply(batch, reply)
     operation = Operation(reply)
     click.echo(
@@ -44,16 +63,18 @@ def _show(batch: Batch, db: Database, config: Settings) -> None:
     )
 
 
-def _adopt(batch: Batch, db: Database, config: Settings) -> None:
+def _adopted(batch: Batch, db: Database, config: Settings) -> Batch:
     """A batch that an interrupted submit did create is found here; nothing is created here."""
     if not batch.open or batch.last("bound"):
-        return
+        return batch
     try:
         with lock.held(config.data_root, "jobs"):
-            if batch.batch_id or submission.adopt(batch):
+            batch = manifest.load(batch.folder)  # as whoever had the lock left it
+            if batch.batch_id or (submission.may_exist(batch) and submission.adopt(batch)):
                 submission.bind(batch, db)
     except lock.Held:
         pass  # whoever holds it is about to do the same
+    return batch
 
 
 def _unsent(batch: Batch, config: Settings) -> str:

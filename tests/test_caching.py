@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from emulator_process import Emulator, running_emulator, wait_for
-from flowsheets import jobs, manifest, paths
+from flowsheets import caching, gemini, jobs, manifest, paths, settings
 from flowsheets.paths import PageId
 from station import KEY, PDF, Station
 
@@ -194,3 +194,15 @@ def age(folder: Any, hours: int) -> None:
         before = datetime.fromisoformat(event["at"]) - timedelta(hours=hours)
         event["at"] = before.isoformat(timespec="milliseconds")
     path.write_text("".join(json.dumps(event) + "\n" for event in events))
+
+
+@pytest.mark.parametrize("code", [404, 429])
+def test_a_cache_that_is_refused_for_another_reason_stops_nothing(
+    code: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise gemini.ApiProblem(f"answered {code}", "", code=code, unclear=False)
+
+    monkeypatch.setattr(gemini, "create_cache", refuse)
+    assert caching.make(settings.load(), "a name", 60) is None
+    assert f"no prompt cache, going on without: answered {code}" in capsys.readouterr().err

@@ -103,7 +103,9 @@ def test_the_limit_counts_what_is_still_out_and_refuses_before_a_page_is_taken(
     # a page may take some $0.02: 2,900 x $6 and 3,000 x $1 a million
     online.good("batch-submit", "LIMIT=1", MAX_USD="0.03")
     said = online.error("batch-submit", MAX_USD="0.03")
-    assert said.startswith("Error: MAX_USD: 2 pages and 1 that are still out may cost up to $0.0")
+    assert said.startswith(
+        "Error: MAX_USD: 2 pages and what is still out ($0.0197) may cost up to $0.0"
+    )
     assert "the limit is $0.0300; thinking comes on top. Give a smaller LIMIT" in said
     assert online.statuses() == ["submitted", "rendered", "rendered"]
     assert len(online.folders()) == 1

@@ -2,7 +2,11 @@
 
 import json
 
-from emulator_process import Emulator
+import pytest
+
+import fetch
+from emulator_process import Emulator, wait_for
+from flowsheets import gemini
 from station import Station
 
 
@@ -128,3 +132,40 @@ def test_a_page_that_failed_inside_a_batch_is_failed_with_its_reason(
     row = online.rows()[1]
     assert (row["status"], row["attempts"]) == ("failed", 1)
     assert row["last_error"] == "the API answered 13 INTERNAL: no message"
+
+
+def test_what_cannot_be_tidied_up_is_no_failure_and_is_tidied_up_later(
+    online: Station, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    online.rendered(2)
+    online.submitted()
+    wait_for(lambda: "SUCCEEDED" in online.good("batch-status"), 30)
+    for name, value in online.environment().items():
+        monkeypatch.setenv(name, value)
+
+    def down(name: str) -> None:
+        raise gemini.ApiProblem("answered 503", "", code=503, unclear=True)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(gemini, "delete_file", down)
+        fetch.main([], standalone_mode=False)  # raises where it fails
+    assert online.statuses() == ["completed"] * 2
+    assert online.journal()[-1] == "fetched"
+    assert online.good("batch-fetch") == ""
+    settled = json.loads((online.folders()[0] / "journal.jsonl").read_text().splitlines()[-1])
+    assert (settled["event"], settled["completed"]) == ("settled", 2)
+
+
+def test_a_late_batch_in_a_state_that_nobody_knows_is_told_both(
+    online: Station, emulator: Emulator
+) -> None:
+    emulator.faults(batch_state="BATCH_STATE_PAUSED")
+    online.rendered(1)
+    emulator.advance(-90_000)
+    batch_id = online.submitted()
+    emulator.advance(90_000)
+    wait_for(lambda: "PAUSED" in online.good("batch-status"), 30)
+    said = online.make("batch-fetch").stderr.splitlines()
+    assert len(said) == 2
+    assert "is unknown here" in said[0]
+    assert f"make batch-rescue ID={batch_id}" in said[1]

@@ -1,6 +1,10 @@
 """make batch-rescue: a person gives a batch up."""
 
+import pytest
+
+import rescue
 from emulator_process import Emulator, wait_for
+from flowsheets import gemini
 from station import Station
 
 
@@ -58,3 +62,46 @@ def test_a_folder_that_was_never_sent_gives_its_pages_back(station: Station) -> 
     assert "2 given back" in station.good("batch-rescue", f"ID={name}")
     assert station.statuses() == ["rendered"] * 2
     assert "settled" in station.good("batch-rescue", f"ID={name}")
+
+
+def test_a_batch_that_ends_just_before_the_cancel_is_used(
+    online: Station, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    online.rendered(2)
+    batch_id = online.submitted()
+    wait_for(lambda: "SUCCEEDED" in online.good("batch-status"), 30)
+    for name, value in online.environment().items():
+        monkeypatch.setenv(name, value)
+    get, running = gemini.get_batch, {"metadata": {"state": "BATCH_STATE_RUNNING"}}
+    answers = iter([running])
+    monkeypatch.setattr(gemini, "get_batch", lambda name: next(answers, None) or get(name))
+
+    def too_late(name: str) -> None:
+        raise gemini.ApiProblem("answered 400: it has ended", "", code=400, unclear=False)
+
+    monkeypatch.setattr(gemini, "cancel_batch", too_late)
+    rescue.main([batch_id], standalone_mode=False)
+    assert online.statuses() == ["completed"] * 2
+
+
+def test_late_answers_of_a_batch_that_was_given_up_are_kept_and_counted(
+    online: Station, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulator.faults(batch_stays_pending=True)
+    online.rendered(2)
+    batch_id = online.submitted()
+    for name, value in online.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(rescue, "STOP_SECONDS", 0)
+    monkeypatch.setattr(gemini, "cancel_batch", lambda name: None)  # without effect
+    monkeypatch.setattr(gemini, "delete_file", lambda name: None)
+    rescue.main([batch_id], standalone_mode=False)
+    assert online.statuses() == ["rendered"] * 2
+    emulator.faults(batch_stays_pending=None)
+    emulator.restart()
+    said = wait_for(
+        lambda: "ran after" in (x := online.good("batch-fetch", f"ID={batch_id}")) and x, 30
+    )
+    assert "2 responses are kept" in said
+    assert [row["mode"] for row in online.usage()] == ["batch"] * 2
+    assert online.statuses() == ["rendered"] * 2

@@ -64,3 +64,52 @@ def test_a_jobs_db_from_yesterdays_backup_is_brought_up_to_date_without_the_api(
     done = online.make("batch-fetch")
     assert "2 completed" in done.stdout
     assert online.statuses() == ["completed"] * 2
+
+
+def test_a_backup_from_before_the_submit_pays_for_no_page_again(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(2, "backup.pdf")
+    before = billed(emulator.ledger())
+    backup = (online.data / "jobs.db").read_bytes()
+    batch_id = online.submitted()
+    (online.data / "jobs.db").write_bytes(backup)
+    assert online.statuses() == ["rendered"] * 2
+    assert "processed 0 pages" in online.good("process")
+    assert "no pages wait" in online.good("batch-submit")
+    assert {row["batch_id"] for row in online.rows()} == {batch_id}
+    online.fetched(batch_id)
+    assert sum(billed(emulator.ledger()).values()) - sum(before.values()) == 2
+
+
+def test_a_lost_jobs_db_loses_no_answer_that_is_under_way_and_none_that_is_there(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(3, "lost.pdf")
+    before = billed(emulator.ledger())
+    online.good("process", "LIMIT=1")
+    result = online.result(1, "lost.pdf")
+    batch_id = online.submitted()
+    (online.data / "jobs.db").unlink()
+    assert "2 completed" in online.fetched(batch_id)
+    online.good("discover")
+    online.good("render")
+    assert "processed 0 pages" in online.good("process")
+    assert online.statuses() == ["completed"] * 3
+    assert online.result(1, "lost.pdf") == result
+    assert sum(billed(emulator.ledger()).values()) - sum(before.values()) == 3
+
+
+def test_a_restored_batch_is_priced_by_the_model_that_was_asked_and_tidied_up(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(1, "priced.pdf")
+    batch_id = online.good("batch-submit", GEMINI_MODEL="gemini-2.5-flash")
+    batch_id = batch_id.split("submitted ")[1].split()[0]
+    shutil.rmtree(online.folders()[0])
+    done = online.make("batch-fetch", f"ID={batch_id}")
+    if "fetched" not in done.stdout:
+        online.fetched(batch_id)
+    assert online.usage()[0]["model"] == "gemini-2.5-flash"
+    deleted = [c["path"] for c in emulator.ledger()["requests"] if c["method"] == "DELETE"]
+    assert any("/files/" in path for path in deleted)

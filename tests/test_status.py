@@ -60,3 +60,15 @@ def test_no_open_batch_is_said(online: Station) -> None:
 def test_an_unknown_id_is_one_clear_line(online: Station) -> None:
     online.rendered(1)
     assert online.error("batch-status", "ID=batches/nope").startswith("Error: ID: no batch")
+
+
+def test_one_batchs_trouble_does_not_hide_the_others(online: Station) -> None:
+    online.rendered(2)
+    online.good("batch-submit", BATCH_PAGES="1")
+    first, second = online.folders()
+    manifest = first / "manifest.jsonl"
+    manifest.write_text(manifest.read_text().replace("batches/", "batches/not-"))
+    done = online.make("batch-status")
+    assert done.returncode == 1
+    assert "the API knows no such batch with this key. Check GEMINI_API_KEY" in done.stderr
+    assert json.loads((second / "batch.json").read_text())["name"] in done.stdout

@@ -64,3 +64,44 @@ def test_the_key_is_written_nowhere(online: Station) -> None:
     online.rendered(1)
     online.fetched(online.submitted())
     assert [name for name, content in online.tree().items() if KEY.encode() in content] == []
+
+
+def test_the_model_that_was_estimated_is_the_one_that_is_asked(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(1)
+    emulator.faults(create_429=1)
+    online.error("batch-submit", GEMINI_MODEL="gemini-2.5-flash")
+    batch_id = online.submitted()
+    reply = json.loads((online.folders()[0] / "batch.json").read_text())
+    assert reply["metadata"]["model"] == "models/gemini-2.5-flash"
+    online.fetched(batch_id)
+    assert online.usage()[0]["model"] == "gemini-2.5-flash"
+
+
+def test_folders_that_were_built_wait_where_they_would_pass_a_limit_on_dollars(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(3)
+    emulator.faults(create_429=1)
+    online.error("batch-submit", BATCH_PAGES="1")
+    before = len(emulator.ledger()["batches"])
+    said = online.error("batch-submit", "LIMIT=1", MAX_USD="0.001")
+    assert "MAX_USD: 1 pages may cost up to" in said
+    assert "It waits until then" in said
+    assert online.make("batch-fetch", MAX_USD="0.001").stderr == ""  # cron is not nagged
+    assert len(emulator.ledger()["batches"]) == before
+    # One page costs up to 2 cents: with room for two, the third waits for them to be fetched.
+    online.make("batch-submit", MAX_USD="0.045")
+    assert len(emulator.ledger()["batches"]) == before + 2
+
+
+def test_a_key_with_a_line_break_inside_is_refused_and_shown_nowhere(online: Station) -> None:
+    online.rendered(1)
+    for command in ("process", "batch-submit"):
+        done = online.make(command, GEMINI_API_KEY="secret-1\nsecret-2")
+        assert done.returncode == 1
+        assert done.stderr.startswith("Error: GEMINI_API_KEY: holds letters that no key has")
+        assert "secret" not in done.stdout + done.stderr
+    assert not any(b"secret" in content for content in online.tree().values())
+    assert online.rows()[0]["attempts"] == 0

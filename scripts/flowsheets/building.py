@@ -70,9 +70,10 @@ def write_folder(
         return None
     manifest.write_lines(part / "manifest.jsonl", batch.lines)
     facts: dict[str, Any] = {"pages": len(batch.lines), "bytes": requests.stat().st_size}
+    facts["model"] = config.model  # in no request; what was estimated is what is asked
     if cache:
         name, tokens = cache
-        facts |= {"cached_content": name, "cached_tokens": tokens, "model": config.model}
+        facts |= {"cached_content": name, "cached_tokens": tokens}
     built = batch.note("built", **facts)
     try:
         os.rename(part, folder)

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from flowsheets import estimate, gemini, manifest
+from flowsheets.errors import Problem
 from flowsheets.gemini import PromptCache
 from flowsheets.manifest import Batch
 from flowsheets.request import prompt
@@ -24,14 +25,15 @@ BATCH_LIFE = timedelta(hours=48)
 def make(config: Settings, name: str, seconds: int) -> PromptCache | None:
     """A cache with that display name, or None where the API refuses one, with a line that says so.
 
-    Raises `ApiProblem` for what would stop any call.
+    A model without caching, or a key without room for it, is no reason to stop. Raises `ApiProblem`
+    for what would stop any call.
     """
     try:
         return gemini.create_cache(config.model, prompt(), seconds, name)
     except gemini.ApiProblem as problem:
         if problem.unclear:
             drop(name)
-        if problem.everywhere or problem.code in (401, 403, 404, 429):
+        if problem.everywhere:
             raise
         click.echo(f"no prompt cache, going on without: {problem.what}", err=True)
         return None
@@ -46,9 +48,10 @@ def drop(name: str) -> None:
 def died_in_the_last_batch(data_root: Path) -> bool:
     """Whether the newest batch that is settled lost its cache on the way: the next goes without."""
     for folder in reversed(manifest.folders(data_root)):
-        ended = manifest.load(folder).last("settled", "given_back")
-        if ended:
-            return bool(ended.get("cache_died"))
+        with suppress(Problem):  # a damaged folder is told by whoever works on it
+            ended = manifest.load(folder).last("settled", "given_back")
+            if ended:
+                return bool(ended.get("cache_died"))
     return False
 
 

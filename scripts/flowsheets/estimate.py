@@ -2,13 +2,14 @@
 
 import math
 import statistics
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
 from sqlite_utils import Database
 
-from flowsheets import jobs, prices, usage
+from flowsheets import jobs, manifest, paths, prices, usage
 from flowsheets.errors import Problem
 from flowsheets.request import TASK, prompt
 from flowsheets.settings import Settings
@@ -124,36 +125,53 @@ def line(config: Settings, pages: int, of: Basis) -> str:
 
 
 def hold_to_limit(
-    db: Database,
-    config: Settings,
-    new: int,
-    of: Basis,
-    modes: tuple[str, ...] = ("batch",),
+    config: Settings, new: int, of: Basis, out: Decimal | None, modes: tuple[str, ...] = ("batch",)
 ) -> None:
-    """Raise `Problem` where new pages, with all that are still out, may go past MAX_USD.
+    """Raise `Problem` where new pages, with what is still out, may go past MAX_USD.
 
-    A new page is read once in each of `modes`.
+    A new page is read once in each of `modes`; `out` is in dollars, as `out()` gives it.
     """
     if config.max_usd is None:
         return
-    in_batch = cost(config.model, "batch", 1, of.high)
-    each = [cost(config.model, mode, 1, of.high) for mode in modes]
-    if in_batch is None or None in each:
+    each = [cost(config.model, mode, new, of.high) for mode in modes]
+    known = [dollars for dollars in (*each, out) if dollars is not None]
+    if len(known) <= len(each):
         raise Problem(
             "MAX_USD",
-            f"cannot be kept to: {prices.remark(config.model, 'batch')}",
+            f"cannot be kept to: {prices.remark(config.model, 'batch') or 'no known price'}",
             "Unset it, or take a GEMINI_MODEL with a known price",
         )
-    out = still_out(db)
-    total = new * sum(one for one in each if one is not None) + in_batch * out
+    total = sum(known)
     if total > config.max_usd:
-        waiting = f" and {out} that are still out" if out else ""
+        waiting = f" and what is still out ({prices.dollars(out)})" if out else ""
         raise Problem(
             "MAX_USD",
             f"{new} pages{waiting} may cost up to {prices.dollars(total)},"
             f" the limit is {prices.dollars(config.max_usd)}{_on_top(of)}",
             "Give a smaller LIMIT or a larger MAX_USD, or fetch what is out; nothing was sent",
         )
+
+
+def out(config: Settings, of: Basis, sent: bool = False) -> Decimal | None:
+    """What is out and not settled may cost at the most: batches, comparisons, folders not sent yet.
+
+    With `sent` only what the API has. None where a model has no known price.
+    """
+    total = Decimal(0)
+    for folder in (
+        *manifest.open_folders(config.data_root),
+        *manifest.open_folders(config.data_root, paths.comparisons),
+    ):
+        with suppress(Problem):  # a damaged folder is told by whoever works on it
+            batch = manifest.load(folder)
+            if sent and not batch.may_be_sent:
+                continue
+            model = (batch.last("built") or {}).get("model") or config.model
+            one = cost(model, "batch", len(batch.lines), of.high)
+            if one is None:
+                return None
+            total += one
+    return total
 
 
 def still_out(db: Database) -> int:

@@ -49,8 +49,10 @@ class ApiProblem(Problem):
     def __init__(
         self, what: str, fix: str, *, code: int | None, unclear: bool, key_refused: bool = False
     ) -> None:
-        super().__init__("Gemini API", what, fix)
-        self.what = what
+        # Should an error of a library ever quote a header: no key goes into a row or onto a screen.
+        key = os.environ.get("GEMINI_API_KEY", "").strip()
+        self.what = what.replace(key, "…") if key else what
+        super().__init__("Gemini API", self.what, fix)
         self.fix = fix
         self.code = code
         self.unclear = unclear
@@ -137,7 +139,7 @@ def delete_caches(display_name: str) -> None:
 
 def delete_cache(name: str) -> None:
     """Let go of a cache; one that is gone already is as good."""
-    client = _client()
+    client = _client(patient=True)
     with _gone_is_fine(), _explained():
         client.caches.delete(name=name)
 
@@ -181,11 +183,16 @@ def submit_batch(model: str, file: str, display_name: str) -> dict[str, Any]:
     with `find_batch` before anything else.
     """
     client = _client()
-    return _reply(
+    operation = _reply(
         lambda: client.batches.create(
             model=model, src=file, config=types.CreateBatchJobConfig(display_name=display_name)
         )
     )
+    if not isinstance(operation.get("name"), str):
+        raise ApiProblem(
+            "an answer that names no batch", "Run the command again", code=None, unclear=True
+        )
+    return operation
 
 
 def find_batch(display_name: str) -> dict[str, Any] | None:
@@ -250,7 +257,7 @@ def responses_file(operation: dict[str, Any]) -> str | None:
 
 def delete_file(name: str) -> None:
     """Remove an uploaded file; one that is gone already is as good."""
-    client = _client()
+    client = _client(patient=True)
     with _gone_is_fine(), _explained():
         client.files.delete(name=name)
 
@@ -355,7 +362,11 @@ class _PaidOnce(httpx2.Client):
 def _client(patient: bool = False) -> genai.Client:
     """The client; a `patient` one repeats calls that only ask. Raises `Problem` without a key."""
     key = settings.api_key()
-    return _client_of(key, os.environ.get("GOOGLE_GEMINI_BASE_URL", "").strip(), patient)
+    base_url = os.environ.get("GOOGLE_GEMINI_BASE_URL", "").strip()
+    try:
+        return _client_of(key, base_url, patient)
+    except (ValueError, httpx2.InvalidURL) as error:
+        raise Problem("GOOGLE_GEMINI_BASE_URL", str(error), "Correct it, or unset it") from error
 
 
 @cache
@@ -437,7 +448,7 @@ def _refusal(error: errors.APIError) -> ApiProblem:
     elif code >= 500:
         fix = "Run the command again later"
     else:
-        fix = "Check GEMINI_MODEL and the request"
+        fix = "Check GEMINI_API_KEY and GEMINI_MODEL"
     return ApiProblem(
         f"answered {code} {error.status or ''}: {message}",
         fix,

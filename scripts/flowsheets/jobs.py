@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlite_utils import Database
 
@@ -161,31 +161,66 @@ def waiting(db: Database, max_attempts: int) -> Iterator[tuple[PageId, str]]:
         yield PageId(pdf_path, page_number), status
 
 
-def claim(db: Database, data_root: Path, limit: int, max_attempts: int, new: str) -> list[PageId]:
+class Choice(NamedTuple):
+    """What a claim comes upon, in order."""
+
+    waiting: list[PageId]  # to be taken
+    lost: list[PageId]  # rendered, and without an image
+    read: list[PageId]  # with a result already: the row is older than the files
+
+
+def claim(
+    db: Database,
+    data_root: Path,
+    limit: int,
+    max_attempts: int,
+    new: str,
+    asked: str | None = None,
+) -> list[PageId]:
     """Take up to `limit` waiting pages that have an image to the status `new`, in order.
 
     Guarded row by row, so two commands at once never get the same page. A rendered page whose
-    image is gone goes back to `pending`; a failed one without an image waits for `make render`.
+    image is gone goes back to `pending`; a failed one without an image waits for `make render`; one
+    that has its result is completed, and not paid for again. `asked` is the model that is going to
+    be asked, kept in `model_version` until the answer names its own.
     """
-    chosen, lost = choose(db, data_root, limit, max_attempts)
-    flip(db, lost, "rendered", "pending", last_error="the page's image is missing; make render")
-    return flip(db, chosen, ("rendered", "failed"), new, batch_id=None, within_batch_index=None)
+    chosen = choose(db, data_root, limit, max_attempts)
+    flip(
+        db,
+        chosen.lost,
+        "rendered",
+        "pending",
+        last_error="the page's image is missing; make render",
+    )
+    for page in chosen.read:
+        result = str(paths.result(data_root, page))
+        flip(db, [page], ("rendered", "failed"), "completed", result_path=result, last_error=None)
+    return flip(
+        db,
+        chosen.waiting,
+        ("rendered", "failed"),
+        new,
+        batch_id=None,
+        within_batch_index=None,
+        model_version=asked,
+    )
 
 
-def choose(
-    db: Database, data_root: Path, limit: int, max_attempts: int
-) -> tuple[list[PageId], list[PageId]]:
-    """What `claim` would take, in order, and the rendered pages without an image on the way."""
+def choose(db: Database, data_root: Path, limit: int, max_attempts: int) -> Choice:
+    """What `claim` would come upon."""
     chosen: list[PageId] = []
     lost: list[PageId] = []
+    read: list[PageId] = []
     for page, status in waiting(db, max_attempts):
-        if paths.png(data_root, page).is_file():
+        if paths.result(data_root, page).is_file():
+            read.append(page)
+        elif paths.png(data_root, page).is_file():
             chosen.append(page)
             if len(chosen) == limit:
                 break
         elif status == "rendered":
             lost.append(page)
-    return chosen, lost
+    return Choice(chosen, lost, read)
 
 
 def to_render(db: Database, max_attempts: int) -> Iterator[tuple[PageId, str]]:

@@ -9,11 +9,12 @@ responses.jsonl  the result file, verbatim, kept
 The folder's name is the batch's `display_name`, by which it is found again at the API. Events, in
 the order of a good life: built, uploaded, create_sent, created, bound, settled. Others:
 create_failed (nothing was made), create_unclear, upload_lost, refused, cancel_asked, warned,
+fetched (what came of how many pages in a run),
 file_gone, quarantined, given_back, cache_asked (before built), restored (from jobs.db), reopened.
 """
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,6 +71,13 @@ class Batch:
         return _open(self.events)
 
     @property
+    def may_be_sent(self) -> bool:
+        """Whether a create was carried out, or may have been."""
+        words = ("create_sent", "create_unclear", "create_failed", "created")
+        last = self.last(*words)
+        return last is not None and last["event"] != "create_failed"
+
+    @property
     def cached_content(self) -> str | None:
         """`cachedContents/…` that every request of the batch names, or None."""
         built = self.last("built")
@@ -123,9 +131,12 @@ def load(folder: Path) -> Batch:
     return Batch(folder, _read_manifest(folder / "manifest.jsonl"), _read_journal(folder))
 
 
-def folders(data_root: Path) -> list[Path]:
-    """Every batch's folder, oldest first; one that is being built has a dot before its name."""
-    root = paths.batches(data_root)
+def folders(data_root: Path, place: Callable[[Path], Path] = paths.batches) -> list[Path]:
+    """Every batch's folder, oldest first; one that is being built has a dot before its name.
+
+    `place` is `paths.batches`, or `paths.comparisons`, whose folders are batches' as well.
+    """
+    root = place(data_root)
     if not root.is_dir():
         return []
     ours = ("manifest.jsonl", "journal.jsonl")
@@ -136,9 +147,9 @@ def folders(data_root: Path) -> list[Path]:
     )
 
 
-def open_folders(data_root: Path) -> Iterator[Path]:
+def open_folders(data_root: Path, place: Callable[[Path], Path] = paths.batches) -> Iterator[Path]:
     """Folders that are not closed, oldest first; a damaged journal counts as open."""
-    for folder in folders(data_root):
+    for folder in folders(data_root, place):
         try:
             events = _read_journal(folder)
         except Problem:

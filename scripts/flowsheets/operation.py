@@ -28,6 +28,19 @@ class Operation:
         return name if isinstance(name, str) else None
 
     @property
+    def model(self) -> str | None:
+        """The model that was asked, without `models/`."""
+        model = self._metadata.get("model")
+        return model.removeprefix("models/") if isinstance(model, str) else None
+
+    @property
+    def input_file(self) -> str | None:
+        """`files/…`, which holds the requests."""
+        source = self._metadata.get("inputConfig")
+        file = source.get("fileName") if isinstance(source, dict) else None
+        return file if isinstance(file, str) else None
+
+    @property
     def ended(self) -> bool:
         return self.state in ENDED
 

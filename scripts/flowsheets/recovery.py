@@ -1,6 +1,7 @@
 """What a killed command left behind, put right by the next one: no page stays in limbo."""
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,43 @@ def lost_claims(db: Database, data_root: Path) -> int:
             return 0
     lost = [page for page in unbound if page not in known]
     return len(jobs.flip(db, lost, "submitted", "rendered"))
+
+
+def older_jobs_db(db: Database, data_root: Path) -> int:
+    """Pages of open folders that jobs.db does not know as sent: it is from a backup; how many.
+
+    A page is claimed before its folder is there, so a row that says something else and was last
+    written before the folder was built, or is not there at all, is older than the folder.
+    """
+    moved = 0
+    for folder in manifest.open_folders(data_root):
+        with suppress(Problem):  # a damaged folder is told by whoever works on it
+            batch = manifest.load(folder)
+            if built := batch.last("built"):
+                moved += _claim_again(batch, built["at"], db)
+    return moved
+
+
+def _claim_again(batch: manifest.Batch, built_at: str, db: Database) -> int:
+    rows = db.execute("SELECT pdf_path, page_number, status, updated_at FROM jobs")
+    known = {PageId(*row[:2]): (row[2], row[3]) for row in rows}
+    missing = [page for page in batch.pages if page not in known]
+    jobs.register(db, missing)
+    older = {
+        page
+        for page, (status, updated_at) in known.items()
+        if status in ("pending", "rendered", "failed") and updated_at < built_at
+    }
+    bound = batch.batch_id if batch.last("bound") else None
+    moved = 0
+    for line, page in zip(batch.lines, batch.pages, strict=True):
+        if page in older or page in missing:
+            index = line["index"] if bound else None
+            old = ("pending", "rendered", "failed")
+            moved += len(
+                jobs.flip(db, [page], old, "submitted", batch_id=bound, within_batch_index=index)
+            )
+    return moved
 
 
 def _drop(part: Path) -> None:
@@ -69,7 +107,8 @@ def settle_dead_run(db: Database, settings: Settings) -> int:
         if saved is None:
             moved += len(jobs.flip(db, [page], "processing", "rendered"))
             continue
-        outcome = read_saved(page, saved, settings.model)
+        asked = (jobs.row(db, page) or {}).get("model_version") or settings.model
+        outcome = read_saved(page, saved, asked)
         moved += settlement.settle(db, settings.data_root, [outcome], old="processing").pages
     return moved
 

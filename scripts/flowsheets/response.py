@@ -84,9 +84,9 @@ def read_line(line: dict[str, Any], cached: bool = False) -> PageReading | Unrea
     `cached`: the request named a cache; only then does code 7 mean that the cache was dead and
     the row was not run, at no cost. Code 1 is a row that a cancel came before.
     """
-    if "response" in line:
-        return read(line["response"] or {})
     error = line.get("error") or line.get("status")
+    if line.get("response") or ("response" in line and not error):
+        return read(line["response"] or {})
     if not isinstance(error, dict):
         return Unread("the result line holds neither a response nor an error")
     code = error.get("code")

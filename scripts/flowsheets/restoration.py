@@ -48,7 +48,8 @@ def _loadable(folders: Iterable[Path]) -> list[Batch]:
 
 
 def _restore(batch_id: str, db: Database, data_root: Path) -> None:
-    name = _name(batch_id)
+    operation = _operation(batch_id)
+    name = _name(batch_id, operation.name)
     folder = paths.batches(data_root) / name
     if (folder / "manifest.jsonl").exists():
         return  # damaged, and told by whoever loads it
@@ -74,19 +75,30 @@ def _restore(batch_id: str, db: Database, data_root: Path) -> None:
     batch = manifest.load(folder)
     batch.note("restored", pages=len(lines))
     if not batch.last("created"):
+        # As the journal would have it, so that prices and what is to be tidied up are right.
+        if operation.input_file:
+            batch.note("uploaded", file=operation.input_file)
+        batch.note("cache_asked")
+        sent = batch.note("create_sent", file=operation.input_file, model=operation.model)
+        if operation.created:
+            sent["at"] = operation.created.isoformat(timespec="milliseconds")
         batch.note("created", batch_id=batch_id)
     batch.note("bound")
     warn(f"{folder}: its manifest was lost, and is made again from jobs.db ({len(lines)} pages)")
 
 
-def _name(batch_id: str) -> str:
-    """The folder's name, which is the batch's name at the API; of a batch that is gone, its id."""
+def _operation(batch_id: str) -> Operation:
+    """The API's word; of a batch that is gone, nothing."""
     try:
-        name = Operation(gemini.get_batch(batch_id)).name
+        return Operation(gemini.get_batch(batch_id))
     except gemini.ApiProblem as problem:
         if problem.code not in (403, 404) or problem.key_refused:
             raise
-        name = None
+        return Operation({})
+
+
+def _name(batch_id: str, name: str | None) -> str:
+    """The folder's name, which is the batch's name at the API; of a batch that is gone, its id."""
     own = batch_id.removeprefix("batches/")
     return name if name and "/" not in name and not name.startswith(".") else own
 

@@ -68,7 +68,7 @@ def api_key() -> str:
     """The key of the Gemini Developer API. Raises `Problem` where there is none."""
     _load_dotenv()
     key = os.environ.get("GEMINI_API_KEY", "").strip()
-    if not key or not key.isascii():
+    if not (key and key.isascii() and key.isprintable()):
         raise Problem(
             "GEMINI_API_KEY",
             "holds letters that no key has" if key else "is not set",
@@ -87,7 +87,7 @@ def _text(name: str, default: str) -> str:
 
 def _number(name: str, default: int, least: int) -> int:
     text = _text(name, str(default))
-    if not (text.isascii() and text.isdigit() and int(text) >= least):
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= least):
         raise Problem(
             name, f"{text!r} is no whole number of {least} or more", f"Give {name}={default}"
         )

@@ -131,6 +131,7 @@ def settle(
 ) -> Tally:
     """Write the results, then move the pages out of the status `old`, in one transaction.
 
+    A result that is there already stays: a kill came after it, or jobs.db is older than it.
     What was paid is noted in the same one, so that no page moves without it, and so is a page whose
     date contradicts its PDF's name: it is completed as any other, and somebody has to look at it.
     """
@@ -141,6 +142,7 @@ def settle(
         )
         for outcome in outcomes
         if isinstance(outcome.reading, PageReading)
+        and not paths.result(data_root, outcome.page).exists()
     )
     tally = Tally()
     paid = [usage.row(outcome.paid) for outcome in outcomes if outcome.paid]
@@ -205,9 +207,10 @@ def _outcomes(
     still_out: set[PageId],
 ) -> Iterator[Outcome]:
     responses = batch.folder / "responses.jsonl"
-    cached = batch.cached_content is not None
+    # Of a folder that was put together again nobody knows; a code 7 costs nothing either way.
+    cached = batch.cached_content is not None or batch.last("restored") is not None
     sent = batch.last("create_sent") or batch.last("created") or {}
-    asked, at = sent.get("model", model), sent.get("at") or jobs.now()
+    asked, at = sent.get("model") or model, sent.get("at") or jobs.now()
     with ExitStack() as stack:
         file = stack.enter_context(responses.open("rb")) if seen.offsets else io.BytesIO()
         for line, one in zip(batch.lines, batch.pages, strict=True):
@@ -250,7 +253,7 @@ def _key(line: Any) -> Any:
         return None
     metadata = line.get("metadata")
     inner = metadata.get("key") if isinstance(metadata, dict) else None
-    key = line.get("key", inner)
+    key = line.get("key") or inner
     return key if isinstance(key, str) else None
 
 

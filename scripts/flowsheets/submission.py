@@ -7,12 +7,15 @@ seconds.
 """
 
 import time
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import orjson
 from sqlite_utils import Database
 
-from flowsheets import caching, gemini, jobs, paths
+from flowsheets import caching, estimate, gemini, jobs, paths
 from flowsheets.errors import Problem
 from flowsheets.manifest import Batch
 from flowsheets.settings import Settings
@@ -28,6 +31,15 @@ class Later(Problem):
     """Nothing is wrong that a person could mend: the next submit or fetch goes on by itself."""
 
 
+def unknown(batch_id: str) -> Problem:
+    """What a person is told where the API answers 404 for a batch."""
+    return Problem(
+        batch_id,
+        "the API knows no such batch with this key",
+        f"Check GEMINI_API_KEY, or give it up: make batch-rescue ID={batch_id}",
+    )
+
+
 class QueueFull(Later):
     """The API takes no more batches for now, of any folder."""
 
@@ -37,6 +49,7 @@ def finish(batch: Batch, db: Database | None, settings: Settings) -> None:
 
     Raises `Later` while the folder has to wait, `Problem` where a person must act.
     """
+    # Looked for even where the journal knows of no create: the folder may be from a backup.
     if not batch.batch_id and not adopt(batch):
         _wait_out_the_grace(batch, settings)
         _create(batch, db, settings)
@@ -44,9 +57,7 @@ def finish(batch: Batch, db: Database | None, settings: Settings) -> None:
 
 
 def adopt(batch: Batch) -> bool:
-    """Look for a batch of the folder's name, if one may have been made; true where it was found."""
-    if not _may_exist(batch):
-        return False
+    """Look for a batch of the folder's name at the API; true where it was found."""
     operation = gemini.find_batch(batch.name)
     if operation is None:
         return False
@@ -77,8 +88,15 @@ def _bind_pages(batch: Batch, db: Database) -> None:
             )
 
 
-def give_back(batch: Batch, db: Database | None) -> int:
-    """Return the pages of a folder without a batch to the queue, no try counted; how many."""
+def give_back(batch: Batch, db: Database | None, event: str, **facts: Any) -> int:
+    """Close a folder without a batch; its pages return to the queue, no try counted; how many.
+
+    Closed first: should a kill come between, its pages are claims without a folder, which the next
+    command gives back.
+    """
+    with suppress(gemini.ApiProblem):  # what is kept at the API ends there by itself
+        let_go(batch)
+    batch.note(event, **facts)
     if db is None:
         return 0
     return len(
@@ -99,21 +117,20 @@ def let_go(batch: Batch) -> None:
 
 def grace_left(batch: Batch, settings: Settings) -> float:
     """Seconds until an unclear create counts as never made; 0 where none is unclear."""
-    if not _may_exist(batch):
+    if not may_exist(batch):
         return 0
     last = batch.last("create_sent", "create_unclear")
     if last:
         sent = datetime.fromisoformat(last["at"])
     else:
         sent = datetime.fromtimestamp((batch.folder / "manifest.jsonl").stat().st_mtime, UTC)
-    return max(0.0, settings.submit_grace - (datetime.now(UTC) - sent).total_seconds())
+    left = settings.submit_grace - (datetime.now(UTC) - sent).total_seconds()
+    return min(max(0.0, left), settings.submit_grace)  # a clock may have been set back
 
 
-def _may_exist(batch: Batch) -> bool:
-    if not batch.events:
-        return True  # without its journal a folder may have been sent, for all we know
-    last = batch.last("create_sent", "create_unclear", "create_failed", "created")
-    return last is not None and last["event"] in ("create_sent", "create_unclear")
+def may_exist(batch: Batch) -> bool:
+    """Whether the API may have a batch of that folder; so it is without its journal."""
+    return not batch.events or (batch.may_be_sent and not batch.batch_id)
 
 
 def _wait_out_the_grace(batch: Batch, settings: Settings) -> None:
@@ -127,10 +144,11 @@ def _wait_out_the_grace(batch: Batch, settings: Settings) -> None:
 
 
 def _create(batch: Batch, db: Database | None, settings: Settings) -> None:
+    model = (batch.last("built") or {}).get("model") or settings.model
+    if db is not None:
+        _hold_to_limit(batch, db, replace(settings, model=model))
     if not caching.renew(batch):
-        returned = give_back(batch, db)
-        let_go(batch)
-        batch.note("given_back", returned=returned, cache_died=True)
+        returned = give_back(batch, db, "given_back", cache_died=True)
         raise Later(
             batch.folder,
             f"its prompt cache is gone; its {returned} pages are back in the queue",
@@ -139,9 +157,9 @@ def _create(batch: Batch, db: Database | None, settings: Settings) -> None:
     operation = None
     for again in (False, True):
         file = _upload(batch)
-        batch.note("create_sent", file=file, model=settings.model)
+        batch.note("create_sent", file=file, model=model)
         try:
-            operation = gemini.submit_batch(settings.model, file, batch.name)
+            operation = gemini.submit_batch(model, file, batch.name)
             break
         except gemini.ApiProblem as problem:
             if problem.unclear:
@@ -159,13 +177,21 @@ def _create(batch: Batch, db: Database | None, settings: Settings) -> None:
         _created(batch, operation)
 
 
+def _hold_to_limit(batch: Batch, db: Database, settings: Settings) -> None:
+    """A folder that was built under another limit waits where this one's would be passed."""
+    try:
+        basis = estimate.basis(db, settings)
+        out = estimate.out(settings, basis, sent=True)
+        estimate.hold_to_limit(settings, len(batch.lines), basis, out)
+    except Problem as problem:
+        raise QueueFull(batch.folder, problem.message, "It waits until then") from problem
+
+
 def _refuse_or_wait(batch: Batch, db: Database | None, problem: gemini.ApiProblem) -> None:
     """After a clear no: raises what the person is told."""
     if problem.code in (400, 404) and not problem.key_refused:
         # For good: the same request would be refused again.
-        returned = give_back(batch, db)
-        let_go(batch)
-        batch.note("refused", reason=problem.what)
+        returned = give_back(batch, db, "refused", reason=problem.what)
         raise Problem(
             batch.folder,
             f"{problem.what} The {returned} pages are back in the queue",
