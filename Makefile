@@ -18,8 +18,13 @@ installed := .venv/installed
 emulator  := .venv/emulator-installed
 browser   := .venv/browser-installed
 chromium  := .venv/chromium-tests-installed
-# A value as one word of the shell, whatever it holds.
-quote = '$(subst ','\'',$(1))'
+# The value of the variable $(1) as one word of the shell, whatever it holds: a dollar sign is no
+# variable of make's, and a line break, which would end the command, becomes a space.
+quote = '$(subst ','\'',$(subst $(newline), ,$(value $(1))))'
+define newline
+
+
+endef
 
 # The handwriting of the samples; none of it is committed.
 fonts := caveat courier-prime covered-by-your-grace gloria-hallelujah homemade-apple \
@@ -63,41 +68,41 @@ discover: | $(installed) ## register one job a page of the PDFs under SCANS_ROOT
 
 .PHONY: render
 render: | $(installed) ## pending pages to upright PNGs            LIMIT= JOBS=
-	@$(venv) scripts/render.py --limit $(call quote,$(LIMIT)) --jobs $(call quote,$(JOBS))
+	@$(venv) scripts/render.py --limit $(call quote,LIMIT) --jobs $(call quote,JOBS)
 
 .PHONY: estimate
 estimate: | $(installed) ## what the waiting pages would cost, each way  LIMIT=
-	@$(venv) scripts/estimate.py --limit $(call quote,$(LIMIT))
+	@$(venv) scripts/estimate.py --limit $(call quote,LIMIT)
 
 .PHONY: process
 process: | $(installed) ## real time: rendered pages to results       LIMIT= JOBS= TIER=flex (BATCH=1: as batch-submit)
 ifeq ($(BATCH),1)
-	@$(venv) scripts/build_requests.py --limit $(call quote,$(LIMIT))
+	@$(venv) scripts/build_requests.py --limit $(call quote,LIMIT)
 	@$(venv) scripts/submit.py
 else
-	@$(venv) scripts/process.py --limit $(call quote,$(LIMIT)) --jobs $(call quote,$(JOBS)) --tier $(call quote,$(TIER))
+	@$(venv) scripts/process.py --limit $(call quote,LIMIT) --jobs $(call quote,JOBS) --tier $(call quote,TIER)
 endif
 
 .PHONY: batch-submit
 batch-submit: | $(installed) ## half price: rendered pages into a batch     LIMIT=
-	@$(venv) scripts/build_requests.py --limit $(call quote,$(LIMIT))
+	@$(venv) scripts/build_requests.py --limit $(call quote,LIMIT)
 	@$(venv) scripts/submit.py
 
 .PHONY: batch-status
 batch-status: | $(installed) ## state of one batch, or of all open ones     ID=
-	@$(venv) scripts/status.py $(call quote,$(ID))
+	@$(venv) scripts/status.py $(call quote,ID)
 
 .PHONY: batch-fetch
 batch-fetch: | $(installed) ## collect one batch, or all that ended (cron) ID=
-	@$(venv) scripts/fetch.py $(call quote,$(ID))
+	@$(venv) scripts/fetch.py $(call quote,ID)
 
 .PHONY: batch-cancel
 batch-cancel: | $(installed) ## ask a batch to stop                         ID=
-	@$(venv) scripts/cancel.py $(call quote,$(ID))
+	@$(venv) scripts/cancel.py $(call quote,ID)
 
 .PHONY: batch-rescue
 batch-rescue: | $(installed) ## give up a batch, use what there is, free the rest  ID=
-	@$(venv) scripts/rescue.py $(call quote,$(ID))
+	@$(venv) scripts/rescue.py $(call quote,ID)
 
 .PHONY: status
 status: | $(installed) ## pages by status, open batches
@@ -105,15 +110,15 @@ status: | $(installed) ## pages by status, open batches
 
 .PHONY: cost
 cost: | $(installed) ## what was spent, by month, model and way      FORMAT=json|csv
-	@$(venv) scripts/cost.py $(if $(FORMAT),$(call quote,--$(FORMAT)))
+	@$(venv) scripts/cost.py $(if $(value FORMAT),--$(call quote,FORMAT))
 
 .PHONY: compare
 compare: | $(installed) ## a few pages both ways: tokens, dollars, readings; again to finish  LIMIT=
-	@$(venv) scripts/compare.py --limit $(call quote,$(LIMIT))
+	@$(venv) scripts/compare.py --limit $(call quote,LIMIT)
 
 .PHONY: retry
 retry: | $(installed) ## one finished page back to the queue         PDF= PAGE=
-	@$(venv) scripts/retry.py --pdf $(call quote,$(PDF)) --page $(call quote,$(PAGE))
+	@$(venv) scripts/retry.py --pdf $(call quote,PDF) --page $(call quote,PAGE)
 
 .PHONY: index
 index: | $(installed) ## results to flowsheets.db, which is browsed
@@ -121,12 +126,12 @@ index: | $(installed) ## results to flowsheets.db, which is browsed
 
 .PHONY: review
 review: | $(installed) ## the pages to look at first, and why          LIMIT=
-	@$(venv) scripts/review.py --limit $(call quote,$(LIMIT))
+	@$(venv) scripts/review.py --limit $(call quote,LIMIT)
 
 .PHONY: browse
 browse: PORT ?= 8001
 browse: | $(installed) $(browser) ## the pages, their scans and a search, in a browser  PORT=
-	@$(venv) scripts/browse.py --port $(call quote,$(PORT))
+	@$(venv) scripts/browse.py --port $(call quote,PORT)
 
 .PHONY: export
 export: | $(installed) ## every play to export/plays.csv and .jsonl
@@ -135,7 +140,7 @@ export: | $(installed) ## every play to export/plays.csv and .jsonl
 .PHONY: emulator
 emulator: PORT ?= 8089
 emulator: | $(installed) $(emulator) ## the Gemini API on this machine               PORT=
-	@PYTHONPATH=scripts $(venv) -m emulator --port $(call quote,$(PORT)) --data .emulator
+	@PYTHONPATH=scripts $(venv) -m emulator --port $(call quote,PORT) --data .emulator
 
 .PHONY: test
 test: | $(installed) $(emulator) $(browser) ## every test but those of test-browser
@@ -170,7 +175,7 @@ samples: | $(installed) ## draw the sample scans anew (needs npm, for the fonts)
 
 .PHONY: bench
 bench: | $(installed) ## cost a page of render, build and fetch      PAGES=
-	@PYTHONPATH=scripts $(venv) tests/bench.py --pages $(call quote,$(PAGES))
+	@PYTHONPATH=scripts $(venv) tests/bench.py --pages $(call quote,PAGES)
 
 .PHONY: lint
 lint: | $(installed) $(emulator) $(browser) $(chromium) ## ruff and mypy

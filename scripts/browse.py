@@ -18,7 +18,7 @@ from datasette.utils import parse_metadata
 
 from browser import hooks, served
 from flowsheets import paths, settings
-from flowsheets.errors import Count, Problem
+from flowsheets.errors import Command, Count, Problem
 
 PORT = 8001  # Datasette's own
 HOST = "127.0.0.1"
@@ -32,7 +32,7 @@ LIMITS = {
 }
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--port", type=Count("PORT", PORT), default=PORT)
 def main(port: int) -> None:
     """Show the station's pages in a browser."""

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from flowsheets import building, estimate, jobs, lock, manifest, parts, paths, recovery, settings
 from flowsheets.building import CacheMaker
-from flowsheets.errors import Count, Problem
+from flowsheets.errors import Command, Count, Problem
 from flowsheets.estimate import Basis
 from flowsheets.paths import PageId
 from flowsheets.settings import Settings
@@ -25,7 +25,7 @@ from flowsheets.settings import Settings
 LIMIT = 50
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--limit", type=Count("LIMIT", LIMIT), default=LIMIT)
 def main(limit: int) -> None:
     """Build the next batch, or more than one where limits ask for it."""

@@ -6,10 +6,10 @@ python scripts/cancel.py batches/abc
 import click
 
 from flowsheets import gemini, jobs, lock, manifest, settings
-from flowsheets.errors import Problem
+from flowsheets.errors import Command, Problem
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("wanted", metavar="ID", default="")
 def main(wanted: str) -> None:
     """Cancel one batch."""

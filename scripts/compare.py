@@ -33,7 +33,7 @@ from flowsheets import (
     usage,
 )
 from flowsheets.comparison import Way
-from flowsheets.errors import Count, Problem
+from flowsheets.errors import Command, Count, Problem
 from flowsheets.estimate import Basis
 from flowsheets.manifest import Batch, Line
 from flowsheets.operation import Operation
@@ -42,7 +42,7 @@ from flowsheets.settings import Settings
 LIMIT = 5
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--limit", type=Count("LIMIT", LIMIT), default=LIMIT)
 def main(limit: int) -> None:
     """Compare a batch with real time."""
@@ -100,7 +100,16 @@ def _go_on(batch: Batch, db: Database, config: Settings) -> bool:
     model = comparison.model(batch)
     _ask_now(batch, model, db)
     responses = batch.folder / "responses.jsonl"
-    reply = gemini.fetch_batch_results(batch.batch_id, responses)
+    try:
+        reply = gemini.fetch_batch_results(batch.batch_id, responses)
+    except gemini.ApiProblem as problem:
+        if problem.code not in (403, 404) or problem.key_refused:
+            raise
+        raise Problem(
+            batch.batch_id,
+            f"it, or its result file, is gone ({problem.what})",
+            f"make compare tries again; to give it up and compare anew, remove {batch.folder}",
+        ) from problem
     submission.keep_reply(batch, reply)
     operation = Operation(reply)
     if not operation.ended or (operation.state == "SUCCEEDED" and not responses.exists()):

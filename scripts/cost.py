@@ -5,7 +5,8 @@
 Beside it, what the same tokens would have cost in real time. Cached tokens have the price of cached
 tokens on both sides, so the ratio is the true one, whatever it is. An answer whose price is not
 known is counted as such, and in no sum of dollars. No answer says what a prompt cache costs by the
-hour: that is reckoned from the batches' journals, and stands in a line of its own.
+hour: that is reckoned from the batches' journals, and stands in a line of its own, which is a row
+with the mode `storage` in CSV and the object `storage` in JSON.
 """
 
 import csv
@@ -17,13 +18,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import orjson
 
 from flowsheets import jobs, manifest, prices, settings, usage
-from flowsheets.errors import Problem, warn
+from flowsheets.errors import Command, Problem, warn
 from flowsheets.manifest import Batch
 from flowsheets.paths import PageId
 
@@ -31,6 +32,14 @@ WAYS = {"realtime": "real time", "batch": "batch", "flex": "flex"}
 COUNTS = usage.Tokens._fields[:4]  # the total is their sum
 
 Group = tuple[str, str, str]  # month (UTC), model as asked for, mode
+
+
+class Cache(NamedTuple):
+    """A batch's prompt cache: month (UTC) and model; dollars for storage, None if unknown."""
+
+    month: str
+    model: str
+    usd: float | None
 
 
 @dataclass
@@ -64,7 +73,7 @@ class Spent:
         }
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command(cls=Command, context_settings={"ignore_unknown_options": True})
 @click.option("--json", "as_json", is_flag=True)
 @click.option("--csv", "as_csv", is_flag=True)
 @click.argument("unknown", nargs=-1)
@@ -82,20 +91,23 @@ def main(as_json: bool, as_csv: bool, unknown: tuple[str, ...]) -> None:
         {"month": month, "model": model, "mode": mode, **groups[month, model, mode].columns()}
         for month, model, mode in sorted(groups)
     ]
+    kept = _kept(config.data_root)
     if as_json:
         totals = {mode: _sum(groups, mode).columns() for mode in WAYS if _sum(groups, mode).answers}
-        everything = {"rows": rows, "totals": {**totals, "all": _sum(groups).columns()}}
+        totals["all"] = _sum(groups).columns()
+        everything = {"rows": rows, "totals": totals, "storage": _storage(kept)}
         click.echo(orjson.dumps(everything, option=orjson.OPT_INDENT_2))
     elif as_csv:
         names = ["month", "model", "mode", *Spent().columns()]
         writer = csv.DictWriter(sys.stdout, names, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows([*rows, *_storage_rows(kept)])
     elif rows:
         _show(groups)
-        _show_storage(config.data_root)
+        _show_storage(kept)
     else:
         click.echo("no answer was paid for yet. Next: make estimate")
+        _show_storage(kept)
     for model, mode in sorted({(model, mode) for _, model, mode in groups}):
         said = prices.remark(model, mode)
         if said:
@@ -153,26 +165,56 @@ def _show(groups: dict[Group, Spent]) -> None:
             click.echo(f"{WAYS[mode]}: {_said(spent, mode)}")
 
 
-def _show_storage(data_root: Path) -> None:
-    """What the batches' prompt caches cost while they were kept."""
-    usd, caches = Decimal(0), 0
+def _kept(data_root: Path) -> list[Cache]:
+    """The batches' prompt caches, oldest first."""
+    kept = []
     for folder in manifest.folders(data_root):
         with suppress(Problem):  # a damaged folder is told by whoever works on it
             batch = manifest.load(folder)
             if batch.cached_content:
-                usd += _storage(batch)
-                caches += 1
-    if caches:
-        name = "prompt cache" if caches == 1 else "prompt caches"
-        click.echo(f"{caches} {name}, about {prices.dollars(usd)} for storage on top")
+                kept.append(_cache(batch))
+    return kept
 
 
-def _storage(batch: Batch) -> Decimal:
+def _cache(batch: Batch) -> Cache:
     built, ended = batch.last("built") or {}, batch.last(*manifest.CLOSING)
     end = datetime.fromisoformat(ended["at"]) if ended else datetime.now(UTC)
     kept = end - datetime.fromisoformat(built["at"])
     tokens, hours = Decimal(built["cached_tokens"]), Decimal(kept.total_seconds()) / 3600
-    return prices.CACHE_HOUR.get(built["model"], Decimal(0)) * tokens * hours / 1_000_000
+    hour = prices.CACHE_HOUR.get(built["model"])
+    usd = None if hour is None else float(hour * tokens * hours / 1_000_000)
+    return Cache(built["at"][:7], built["model"], usd)
+
+
+def _storage(kept: list[Cache]) -> dict[str, Any]:
+    """How many caches, and their dollars for storage; null where no price is known."""
+    known = [cache.usd for cache in kept if cache.usd is not None]
+    usd = round(sum(known), 6) if known or not kept else None
+    return {"caches": len(kept), "caches_without_price": len(kept) - len(known), "usd": usd}
+
+
+def _storage_rows(kept: list[Cache]) -> list[dict[str, Any]]:
+    """A row for each month and model; what no cache has, pages and tokens, stays empty."""
+    rows = []
+    for month, model in sorted({(cache.month, cache.model) for cache in kept}):
+        own = [cache for cache in kept if (cache.month, cache.model) == (month, model)]
+        usd = _storage(own)["usd"]
+        rows.append({"month": month, "model": model, "mode": "storage", "usd_known": usd})
+    return rows
+
+
+def _show_storage(kept: list[Cache]) -> None:
+    """What the batches' prompt caches cost while they were kept."""
+    if not kept:
+        return
+    said = _storage(kept)
+    name = "prompt cache" if len(kept) == 1 else "prompt caches"
+    price = "storage without a known price on top"
+    if said["usd"] is not None:
+        price = f"about {prices.dollars(said['usd'])} for storage on top"
+        if said["caches_without_price"]:
+            price += f", {said['caches_without_price']} of them without a known price"
+    click.echo(f"{len(kept)} {name}, {price}")
 
 
 def _line(cells: Iterable[str], dollars: tuple[str, str, str], model_width: int) -> None:

@@ -10,14 +10,14 @@ from decimal import Decimal
 import click
 
 from flowsheets import estimate, jobs, parts, prices, settings
-from flowsheets.errors import Count
+from flowsheets.errors import Command, Count
 from flowsheets.estimate import Basis, PageTokens
 from flowsheets.settings import Settings
 
 LIMIT = 50
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--limit", type=Count("LIMIT", LIMIT), default=LIMIT)
 def main(limit: int) -> None:
     """Say what the next pages would cost."""

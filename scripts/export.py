@@ -17,6 +17,7 @@ from sqlite_utils import Database
 from tqdm import tqdm
 
 from flowsheets import cells, index, jobs, paths, settings, tables
+from flowsheets.errors import Command
 from flowsheets.page import POSITIONS
 
 # Columns in order, and the data dictionary.
@@ -46,7 +47,7 @@ FORMULAS = (
 )
 
 
-@click.command()
+@click.command(cls=Command)
 def main() -> None:
     """Write the tables for other programs."""
     config = settings.load()

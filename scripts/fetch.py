@@ -26,7 +26,7 @@ from flowsheets import (
     settlement,
     submission,
 )
-from flowsheets.errors import Problem, raise_all, warn
+from flowsheets.errors import Command, Problem, raise_all, warn
 from flowsheets.manifest import Batch
 from flowsheets.operation import UNDER_WAY, Operation
 from flowsheets.response import Unread
@@ -40,7 +40,7 @@ WARN_EVERY = timedelta(days=1)
 FILE_MAY_LAG = timedelta(hours=1)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("wanted", metavar="[ID]", default="")
 def main(wanted: str) -> None:
     """Collect one batch, or all that have ended."""

@@ -8,10 +8,10 @@ Deleting flowsheets.db loses nothing. Whoever reads it meanwhile sees the old st
 import click
 
 from flowsheets import index, jobs, settings, tables
-from flowsheets.errors import warn
+from flowsheets.errors import Command, warn
 
 
-@click.command()
+@click.command(cls=Command)
 def main() -> None:
     """Make the database of all pages and rows."""
     config = settings.load()

@@ -14,7 +14,7 @@ import orjson
 from sqlite_utils import Database
 
 from flowsheets import doubts, jobs, manifest, prices, settings, usage
-from flowsheets.errors import Problem, warn
+from flowsheets.errors import Command, Problem, warn
 from flowsheets.manifest import Batch
 from flowsheets.operation import Operation
 from flowsheets.settings import Settings
@@ -25,7 +25,7 @@ BATCHES = 4
 REASONS = 5
 
 
-@click.command()
+@click.command(cls=Command)
 def main() -> None:
     """Show where the pages are."""
     config = settings.load()

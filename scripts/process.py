@@ -32,7 +32,7 @@ from flowsheets import (
     settings,
     settlement,
 )
-from flowsheets.errors import Count, Problem, warn
+from flowsheets.errors import Command, Count, Problem, warn
 from flowsheets.paths import PageId
 from flowsheets.request import page_request
 from flowsheets.response import Unread
@@ -47,7 +47,7 @@ MODES = {"": "realtime", "standard": "realtime", "flex": "flex"}  # by TIER
 Answer = Path | Unread  # the saved answer of a page, or why there was no call
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--limit", type=Count("LIMIT", LIMIT), default=LIMIT)
 @click.option("--jobs", "workers", type=Count("JOBS"), default="")
 @click.option("--tier", default="")

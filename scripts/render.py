@@ -6,19 +6,22 @@ A PNG that is there already is kept. A page that has no bitmap, or several, is `
 reason; the others go on.
 """
 
+import multiprocessing
+import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from pathlib import Path
+from threading import Thread
 from typing import NamedTuple
 
 import click
 from sqlite_utils import Database
 from tqdm import tqdm
 
-from flowsheets import jobs, paths, scan, settings
-from flowsheets.errors import Count, Problem
+from flowsheets import jobs, lock, paths, scan, settings
+from flowsheets.errors import Command, Count, Problem
 from flowsheets.paths import PageId
 from flowsheets.settings import Settings
 
@@ -34,22 +37,32 @@ class Rendered(NamedTuple):
     reason: str | None
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--limit", type=Count("LIMIT", LIMIT), default=LIMIT)
 @click.option("--jobs", "workers", type=Count("JOBS"), default="")
 def main(limit: int, workers: int | None) -> None:
     """Turn pending pages into upright 1-bit PNGs."""
     config = settings.load()
     db = jobs.connect(config.data_root)
+    try:
+        with lock.held(config.data_root, "render"):
+            rendered, failed = _render_all(db, config, limit, workers or config.render_concurrency)
+    except lock.Held as held:
+        click.echo(f"nothing rendered: {held.holder} is at work on the pages")
+        return
+    click.echo(
+        f"rendered {rendered} pages, {failed} failed. Next: make process, or make batch-submit"
+    )
+
+
+def _render_all(db: Database, config: Settings, limit: int, workers: int) -> tuple[int, int]:
     pages = list(islice(_without_image(db, config), limit))
-    results = _render(pages, config, workers or config.render_concurrency)
+    results = _render(pages, config, workers)
     rendered = failed = 0
     while chunk := list(islice(results, FLIPPED_AT_ONCE)):
         good, bad = _flip(db, config.data_root, chunk)
         rendered, failed = rendered + good, failed + bad
-    click.echo(
-        f"rendered {rendered} pages, {failed} failed. Next: make process, or make batch-submit"
-    )
+    return rendered, failed
 
 
 def _without_image(db: Database, config: Settings) -> Iterator[PageId]:
@@ -65,11 +78,23 @@ def _render(pages: list[PageId], config: Settings, workers: int) -> Iterator[Ren
     if not tasks:
         return
     try:
-        with ProcessPoolExecutor(min(workers, len(tasks))) as pool:
+        with ProcessPoolExecutor(min(workers, len(tasks)), initializer=_end_with_parent) as pool:
             results = pool.map(_render_page, tasks, chunksize=PAGES_A_TASK)
             yield from tqdm(results, "render", len(tasks), unit=" pages", disable=None, leave=False)
     except BrokenProcessPool as error:
         raise Problem("render", "a worker was killed", "Try fewer: make render JOBS=1") from error
+
+
+def _end_with_parent() -> None:
+    """A worker waits for its next task for ever, also where its parent was killed."""
+    Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
+        os._exit(1)
 
 
 def _render_page(task: tuple[PageId, Path, Path]) -> Rendered:

@@ -13,7 +13,7 @@ import click
 from sqlite_utils import Database
 
 from flowsheets import doubts, gemini, jobs, lock, manifest, settings, settlement, submission
-from flowsheets.errors import Problem, warn
+from flowsheets.errors import Command, Problem, warn
 from flowsheets.manifest import Batch
 from flowsheets.operation import Operation
 from flowsheets.response import Unread
@@ -23,7 +23,7 @@ STOP_SECONDS = 30  # how long a cancelled batch may take to end
 POLL_SECONDS = 2
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("wanted", metavar="ID", default="")
 def main(wanted: str) -> None:
     """Give up on one batch."""

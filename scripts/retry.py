@@ -2,21 +2,22 @@
 
     python scripts/retry.py --pdf "1990/January 1990/1990-01jan0106.pdf" --page 5
 
-The result that it had is kept beside the new one, under a name that ends in the time.
+The result that it had is kept beside the new one, under a name that ends in the time. A page whose
+status is none of ours, set by hand say, comes back so as well.
 """
 
 import click
 from sqlite_utils import Database
 
 from flowsheets import doubts, jobs, lock, paths, settings
-from flowsheets.errors import Count, Problem
+from flowsheets.errors import Command, Count, Problem
 from flowsheets.paths import PageId
 from flowsheets.settings import Settings
 
-FINISHED = ("completed", "failed", "low_confidence")
+UNDER_WAY = ("pending", "rendering", "rendered", "processing", "submitted")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--pdf", default="")
 @click.option("--page", type=Count("PAGE"), default="")
 def main(pdf: str, page: int | None) -> None:
@@ -39,26 +40,32 @@ def _retry(db: Database, config: Settings, page: PageId) -> None:
     row = jobs.row(db, page)
     if row is None:
         raise Problem(str(page), "is not in jobs.db", "PDF is relative to SCANS_ROOT; make status")
-    if row["status"] not in FINISHED:
+    if row["status"] in UNDER_WAY:
         raise Problem(
             str(page), f"is {row['status']}, not finished", "Only a finished page is tried again"
         )
     result = paths.result(config.data_root, page)
-    if result.exists():
-        result.rename(result.with_name(f"{result.name}.{jobs.now()[:19].replace(':', '')}"))
+    has_result = result.exists()
+    if has_result:  # a copy: whenever a kill comes, a completed page has its result
+        kept = result.with_name(f"{result.name}.{jobs.now()[:19].replace(':', '')}")
+        paths.write_whole(kept, result.read_bytes())
     has_image = paths.png(config.data_root, page).is_file()
     with jobs.transaction(db):
         doubts.forget(db, page)
-        jobs.flip(
+        moved = jobs.flip(
             db,
             [page],
-            FINISHED,
+            row["status"],
             "rendered" if has_image else "pending",
             attempts=0,
             last_error=None,
             batch_id=None,
             within_batch_index=None,
         )
+        if not moved:
+            raise Problem(str(page), "was taken by another command just now", "make status")
+    if has_result:
+        result.unlink()
 
 
 if __name__ == "__main__":

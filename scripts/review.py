@@ -20,7 +20,7 @@ from tabulate import tabulate  # type: ignore[import-untyped]
 from tqdm import tqdm
 
 from flowsheets import doubts, index, ink, jobs, reviews, settings, tables
-from flowsheets.errors import Count, Problem, warn
+from flowsheets.errors import Command, Count, Problem, warn
 from flowsheets.index import Stamp
 from flowsheets.settings import Settings
 
@@ -38,7 +38,7 @@ class Measured(NamedTuple):
     reason: str | None = None
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--limit", type=Count("LIMIT", LIMIT), default=LIMIT)
 def main(limit: int) -> None:
     """Say which pages to look at first."""

@@ -10,13 +10,13 @@ import click
 from sqlite_utils import Database
 
 from flowsheets import gemini, jobs, lock, manifest, settings, submission
-from flowsheets.errors import Problem, raise_all
+from flowsheets.errors import Command, Problem, raise_all
 from flowsheets.manifest import Batch
 from flowsheets.operation import Operation
 from flowsheets.settings import Settings
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("wanted", metavar="[ID]", default="")
 def main(wanted: str) -> None:
     """Show the state, the counts and the age of batches."""

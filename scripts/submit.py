@@ -10,11 +10,11 @@ import click
 from sqlite_utils import Database
 
 from flowsheets import gemini, jobs, lock, manifest, settings, submission
-from flowsheets.errors import Problem, raise_all
+from flowsheets.errors import Command, Problem, raise_all
 from flowsheets.settings import Settings
 
 
-@click.command()
+@click.command(cls=Command)
 def main() -> None:
     """Submit what was built."""
     config = settings.load()

@@ -8,29 +8,13 @@ from sqlite_utils import Database
 
 from emulator_process import Emulator, running_emulator
 from flowsheets import jobs
-from station import KEY, Station
+from station import KEY, SETTINGS, THE_SDKS_OWN, Station
 
 
 @pytest.fixture(autouse=True)
 def _nobodys_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """No key, model or folder of the person who runs the tests reaches a test."""
-    for name in (
-        "GEMINI_API_KEY",
-        "GOOGLE_API_KEY",
-        "GOOGLE_GEMINI_BASE_URL",
-        "GOOGLE_GENAI_USE_VERTEXAI",
-        "GEMINI_MODEL",
-        "GEMINI_MEDIA_RESOLUTION",
-        "SCANS_ROOT",
-        "DATA_ROOT",
-        "RENDER_CONCURRENCY",
-        "PROCESS_CONCURRENCY",
-        "MAX_ATTEMPTS",
-        "SUBMIT_GRACE",
-        "BATCH_PAGES",
-        "GEMINI_CACHE",
-        "MAX_USD",
-    ):
+    for name in (*SETTINGS, *THE_SDKS_OWN):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("flowsheets.settings.TOP", Path("/nonexistent"))  # no .env
 

@@ -21,6 +21,33 @@ KEY = "test-key"
 PDF = "1990/April 1990/1990-04apr0106.pdf"
 
 
+# What a person may set, as .env.example has it; the SDK knows two more.
+SETTINGS = (
+    "GEMINI_API_KEY",
+    "GOOGLE_GEMINI_BASE_URL",
+    "GEMINI_MODEL",
+    "GEMINI_MEDIA_RESOLUTION",
+    "SCANS_ROOT",
+    "DATA_ROOT",
+    "RENDER_CONCURRENCY",
+    "PROCESS_CONCURRENCY",
+    "MAX_ATTEMPTS",
+    "SUBMIT_GRACE",
+    "BATCH_PAGES",
+    "GEMINI_CACHE",
+    "MAX_USD",
+)
+THE_SDKS_OWN = ("GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI")
+
+
+# Root may read everything, unless it gives that up.
+UNPRIVILEGED = (
+    ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
+    if os.geteuid() == 0
+    else ()
+)
+
+
 @dataclass
 class Station:
     """Scans, a data folder, and the address of an emulator."""

@@ -1,6 +1,7 @@
 """make compare: the same pages both ways, paid for once each, and nothing else changed."""
 
 import json
+import shutil
 
 import pytest
 
@@ -95,3 +96,28 @@ def test_broken_off_anywhere_it_goes_on_and_pays_for_each_way_once(
         if not done.fate_met:
             return
     raise AssertionError("it never got through")
+
+
+@pytest.mark.parametrize("fault", ["download_404", "download_403"])
+def test_a_result_file_that_is_gone_says_what_to_do(
+    online: Station, emulator: Emulator, fault: str
+) -> None:
+    online.rendered(1, f"{fault}.pdf")
+    emulator.faults(**{fault: True})
+    failed = wait_for(lambda: (done := online.make("compare")).returncode and done, 20)
+    (folder,) = (online.data / "compare").iterdir()
+    said = failed.stderr.splitlines()[-1]
+    assert "is gone (answered 40" in said
+    assert f"to give it up and compare anew, remove {folder}" in said
+    emulator.faults(**{fault: None})  # it may come back
+    finished(online)
+
+
+def test_one_that_is_given_up_is_begun_anew(online: Station, emulator: Emulator) -> None:
+    online.rendered(1, "anew.pdf")
+    emulator.faults(download_404=True)
+    wait_for(lambda: online.make("compare").returncode, 20)
+    emulator.faults(download_404=None)
+    (folder,) = (online.data / "compare").iterdir()
+    shutil.rmtree(folder)
+    finished(online)

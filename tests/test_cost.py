@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -120,3 +121,58 @@ def test_an_unknown_format_is_one_clear_line(station: Station) -> None:
     assert station.error("cost", "FORMAT=xml") == (
         "Error: FORMAT: 'xml' is unknown. Give json, csv, or none"
     )
+
+
+def cached(station: Station, name: str, model: str, month: str, hours: int) -> None:
+    """A batch whose prompt of a million tokens was kept for so many hours."""
+    folder = station.data / "batches" / name
+    folder.mkdir(parents=True)
+    line = {"index": 0, "key": "k", "pdf_path": "a.pdf", "page_number": 1, "image_sha256": ""}
+    (folder / "manifest.jsonl").write_text(json.dumps(line))
+    at = datetime.fromisoformat(f"{month}-05T12:00:00+00:00")
+    events = [
+        {"event": "built", "model": model, "cached_content": "cachedContents/x"},
+        {"event": "settled"},
+    ]
+    events[0]["at"] = at.isoformat()
+    events[0]["cached_tokens"] = 1_000_000  # type: ignore[assignment]
+    events[1]["at"] = (at + timedelta(hours=hours)).isoformat()
+    (folder / "journal.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+
+
+def test_the_storage_of_prompt_caches_stands_in_the_books(station: Station) -> None:
+    spent(station, "batch", 2)
+    cached(station, "a", MODEL, "2026-10", 2)  # $4.50 an hour
+    cached(station, "b", MODEL, "2026-11", 1)
+    cached(station, "c", MODEL, "2026-11", 1)
+    assert station.good("cost").endswith("3 prompt caches, about $18.00 for storage on top\n")
+    said = json.loads(station.good("cost", "FORMAT=json"))
+    assert said["storage"] == {"caches": 3, "caches_without_price": 0, "usd": 18.0}
+    table = list(csv.DictReader(io.StringIO(station.good("cost", "FORMAT=csv"))))
+    assert [(row["month"], row["mode"], row["pages"], row["usd_known"]) for row in table] == [
+        ("2026-11", "batch", "2", "0.0372"),
+        ("2026-10", "storage", "", "9.0"),
+        ("2026-11", "storage", "", "9.0"),
+    ]
+
+
+def test_storage_without_a_known_price_is_never_shown_as_nothing(station: Station) -> None:
+    spent(station, "batch", 2)
+    cached(station, "a", "gemini-9", "2026-11", 2)
+    assert "1 prompt cache, storage without a known price on top" in station.good("cost")
+    said = json.loads(station.good("cost", "FORMAT=json"))
+    assert said["storage"] == {"caches": 1, "caches_without_price": 1, "usd": None}
+    assert (
+        station.good("cost", "FORMAT=csv").splitlines()[-1].startswith("2026-11,gemini-9,storage")
+    )
+    cached(station, "b", MODEL, "2026-11", 2)
+    assert "2 prompt caches, about $9.00 for storage on top, 1 of them without a known" in (
+        station.good("cost")
+    )
+
+
+def test_without_a_prompt_cache_there_is_no_storage(station: Station) -> None:
+    spent(station, "batch", 2)
+    assert "storage" not in station.good("cost") + station.good("cost", "FORMAT=csv")
+    said = json.loads(station.good("cost", "FORMAT=json"))
+    assert said["storage"] == {"caches": 0, "caches_without_price": 0, "usd": 0}

@@ -9,6 +9,7 @@ from sqlite_utils import Database
 from flowsheets import jobs
 from flowsheets.errors import Problem
 from flowsheets.paths import PageId, png
+from station import Station
 
 OLD_TABLE = """
 CREATE TABLE jobs (
@@ -137,3 +138,20 @@ def test_a_file_that_is_no_database_is_one_clear_line(tmp_path: Path) -> None:
 def test_a_missing_data_folder_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="is no folder"):
         jobs.connect(tmp_path / "nowhere")
+
+
+def test_a_database_damaged_inside_is_one_clear_line_in_every_command(station: Station) -> None:
+    station.rendered(2)
+    path = station.data / "jobs.db"
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xa5" * (size - 4096))
+    before = path.read_bytes()
+    for command in ("discover", "render", "process", "batch-submit", "batch-fetch", "status"):
+        said = station.error(command)
+        assert said.startswith(f"Error: {path}: ")
+        assert "Put a copy of it back" in said
+    for command in ("cost", "estimate", "compare", "index", "review", "export"):
+        assert station.error(command).startswith(f"Error: {path}: ")
+    assert path.read_bytes() == before

@@ -1,5 +1,7 @@
 """Paths, and files that appear whole or not at all."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from flowsheets import paths
 from flowsheets.errors import Problem
 from flowsheets.paths import PageId
+from station import TOP
 
 PAGE = PageId("1990/January 1990/1990-01jan0106.pdf", 5)
 
@@ -42,3 +45,38 @@ def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"a file where a folder should be")
     with pytest.raises(Problem, match="cannot be written"):
         paths.write_whole(tmp_path / "a" / "file", b"")
+
+
+WRITE = """
+import sys
+from pathlib import Path
+from flowsheets import paths
+for _ in range(100):
+    paths.write_whole(Path(sys.argv[1]), sys.argv[2].encode() * 20000)
+"""
+
+
+def test_two_commands_that_write_one_file_wait_for_one_another(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITE, str(path), letter],
+            env={"PYTHONPATH": str(TOP / "scripts")},
+            stderr=subprocess.PIPE,
+        )
+        for letter in "abc"
+    ]
+    seen = set()
+    while any(writer.poll() is None for writer in writers):
+        if path.exists():
+            seen.add(path.read_bytes())
+    assert [writer.communicate()[1] for writer in writers] == [b""] * 3
+    assert seen <= {letter * 20000 for letter in (b"a", b"b", b"c")}
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_a_kill_left_unfinished_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "file.part").write_bytes(b"longer than what comes next")
+    paths.write_whole(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert not (tmp_path / "file.part").exists()

@@ -79,6 +79,58 @@ def test_the_sdk_repeats_what_the_api_did_not_do(online: Station, emulator: Emul
     assert "1 completed" in online.good("process")
 
 
+@pytest.fixture
+def hasty(online: Station) -> Station:
+    """A station whose SDK does not wait between its tries, some 15 s in all."""
+    (online.folder / "sitecustomize.py").write_text(
+        "import types, tenacity.nap\n"
+        "tenacity.nap.time = types.SimpleNamespace(sleep=lambda seconds: None)\n"
+    )
+    online.real = True
+    return online
+
+
+def test_a_quota_that_is_used_up_stops_the_run_and_costs_no_try(
+    hasty: Station, emulator: Emulator
+) -> None:
+    hasty.rendered(4)
+    before = emulator.ledger()
+    emulator.faults(generate_429=True)
+    done = hasty.make("process", "JOBS=1", PYTHONPATH=str(hasty.folder), GEMINI_CACHE="off")
+    assert "Error: Gemini API: answered 429 RESOURCE_EXHAUSTED" in done.stderr
+    assert "Wait, or ask for more quota" in done.stderr
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert [(r["status"], r["attempts"]) for r in hasty.rows()] == [("rendered", 0)] * 4
+    after = emulator.ledger()
+    refused = len(after["requests"]) - len(before["requests"])
+    assert refused <= 2 * 5  # the SDK's tries of the first page, and of one under way by then
+    assert after["answers"] == before["answers"]
+    emulator.faults(generate_429=None)
+    assert "4 completed" in hasty.good("process")
+
+
+def test_a_refusal_for_a_moment_is_repeated_and_nobody_notices(
+    hasty: Station, emulator: Emulator
+) -> None:
+    hasty.rendered(2)
+    emulator.faults(generate_429=2, generate_503=2)
+    said = hasty.good("process", "JOBS=1", PYTHONPATH=str(hasty.folder))
+    assert "2 completed, 0 failed" in said
+    assert [(r["status"], r["attempts"]) for r in hasty.rows()] == [("completed", 0)] * 2
+
+
+def test_an_api_that_is_down_for_ever_fails_the_pages_and_is_paid_nothing(
+    hasty: Station, emulator: Emulator
+) -> None:
+    hasty.rendered(2)
+    before = emulator.ledger()["answers"]
+    emulator.faults(generate_503=True)
+    assert "0 completed, 2 failed" in hasty.good("process", PYTHONPATH=str(hasty.folder))
+    assert "answered 503" in hasty.rows()[0]["last_error"]
+    assert emulator.ledger()["answers"] == before
+
+
 def test_a_cut_connection_is_not_repeated_within_the_run(
     online: Station, emulator: Emulator
 ) -> None:

@@ -1,10 +1,14 @@
 """make render: pending pages to upright PNGs."""
 
+import subprocess
+
 import pikepdf
 from PIL import Image
 
 from drawing import add_page, bitmap
-from station import PDF, Station
+from emulator_process import wait_for
+from flowsheets import lock
+from station import PDF, TOP, Station
 
 
 def test_pages_become_upright_pngs_of_one_bit(station: Station) -> None:
@@ -72,3 +76,63 @@ def test_a_limit_that_is_no_number_is_one_clear_line(station: Station) -> None:
         assert said.startswith("Error: LIMIT: "), said
     assert station.error("render", "JOBS=many").startswith("Error: JOBS: ")
     assert station.statuses() == ["pending"]
+
+
+def test_a_page_whose_image_no_png_holds_fails_alone(station: Station) -> None:
+    document = pikepdf.new()
+    for number in range(3):
+        add_page(document, [bitmap(str(number))])
+    ink = pikepdf.Dictionary(
+        Type=pikepdf.Name.XObject,
+        Subtype=pikepdf.Name.Image,
+        Width=2,
+        Height=2,
+        ColorSpace=pikepdf.Name.DeviceCMYK,
+        BitsPerComponent=8,
+    )
+    cmyk = pikepdf.Stream(document, b"\0\xff\0\0" * 4, ink)
+    document.pages[1].Resources.XObject.Im0 = document.make_indirect(cmyk)
+    document.save(station.scans / "mixed.pdf")
+    station.good("discover")
+    assert "rendered 2 pages, 1 failed" in station.good("render")
+    assert station.statuses() == ["rendered", "failed", "rendered"]
+    assert "an image in CMYK fits no PNG" in station.rows()[1]["last_error"]
+
+
+def test_a_second_render_says_who_is_at_work_and_is_content(station: Station) -> None:
+    station.scan(1)
+    station.good("discover")
+    with lock.held(station.data, "render"):
+        said = station.good("render")
+    assert said.startswith("nothing rendered: ")
+    assert "is at work on the pages" in said
+    assert station.statuses() == ["pending"]
+    assert "rendered 1 pages" in station.good("render")
+
+
+def test_a_killed_render_leaves_no_worker_and_the_next_goes_on(station: Station) -> None:
+    station.scan(300)
+    station.good("discover")
+    environment = station.environment()
+    python = TOP / ".venv/bin/python"
+    run = subprocess.Popen(
+        [python, TOP / "scripts/render.py", "--jobs", "2", "--limit", "300"],
+        env=environment,
+        stdout=subprocess.PIPE,  # of the workers too: it ends when the last of them has
+    )
+    wait_for(station.png(1).is_file, 20)
+    run.kill()
+    run.communicate(timeout=10)
+    station.good("render", "LIMIT=300")
+    assert set(station.statuses()) == {"rendered"}
+
+
+def test_a_number_of_many_digits_is_one_clear_line(station: Station) -> None:
+    station.scan(1)
+    station.good("discover")
+    for digits in (10, 20, 5000):
+        said = station.error("render", f"LIMIT={'9' * digits}")
+        assert said.startswith("Error: LIMIT: '999")
+        assert len(said) < 150
+        assert station.error("render", f"JOBS={'9' * digits}").startswith("Error: JOBS: ")
+    assert "rendered 1 pages" in station.good("render", "LIMIT=999999999")

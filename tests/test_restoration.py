@@ -113,3 +113,24 @@ def test_a_restored_batch_is_priced_by_the_model_that_was_asked_and_tidied_up(
     assert online.usage()[0]["model"] == "gemini-2.5-flash"
     deleted = [c["path"] for c in emulator.ledger()["requests"] if c["method"] == "DELETE"]
     assert any("/files/" in path for path in deleted)
+
+
+def test_a_data_folder_from_before_its_create_finds_the_batch_that_was_made(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(1, "before.pdf")
+    emulator.faults(create_429=1)
+    online.error("batch-submit")
+    backup = online.folder / "backup"
+    shutil.copytree(online.data, backup)
+    batch_id = online.submitted()
+    shutil.rmtree(online.data)
+    shutil.copytree(backup, online.data)
+    journal = online.folders()[0] / "journal.jsonl"
+    events = [json.loads(line) for line in journal.read_text().splitlines()]
+    for event in events:
+        event["at"] = event["at"].replace("20", "19", 1)  # a century ago
+    journal.write_text("".join(json.dumps(event) + "\n" for event in events))
+    known = len(emulator.ledger()["batches"])
+    assert online.submitted() == batch_id
+    assert len(emulator.ledger()["batches"]) == known

@@ -2,6 +2,7 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pikepdf
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 
 from drawing import UPSIDE_DOWN, add_page, bitmap, g4, write_pdf
 from flowsheets import scan
+from flowsheets.errors import Problem
 
 # How a bitmap is stored turned -> the matrix that turns it back, on a page of size 1 x 1.
 BACK = {
@@ -102,8 +104,47 @@ def test_a_cut_bitmap_is_no_page(tmp_path: Path) -> None:
         scan.page_image(tmp_path / "a.pdf", 1)
 
 
+def test_whatever_is_wrong_with_a_page_it_is_that_page_alone(tmp_path: Path) -> None:
+    def page_of(content: bytes, **changed: Any) -> pikepdf.Pdf:
+        document = pikepdf.new()
+        add_page(document, [bitmap("abc")])
+        if content:
+            document.pages[0].Contents = document.make_stream(content)
+        for name, value in changed.items():
+            document.pages[0].Resources.XObject.Im0[f"/{name}"] = value
+        return document
+
+    damaged = [
+        page_of(b"Do"),
+        page_of(b"1 0 cm /Im0 Do"),
+        page_of(b"", Width=-5),
+        page_of(b"", BitsPerComponent=3, Filter=pikepdf.Array(), DecodeParms=pikepdf.Array()),
+        page_of(b"", Filter=pikepdf.Name.JBIG2Decode),
+        page_of(b"", DecodeParms=pikepdf.Dictionary(K=pikepdf.Name.X)),
+    ]
+    for number, document in enumerate(damaged):
+        pdf = tmp_path / f"{number}.pdf"
+        document.save(pdf)
+        with pytest.raises(scan.NoPageImage) as caught:
+            scan.page_image(pdf, 1)
+        assert 10 < len(str(caught.value)) < 250
+
+
 def test_a_damaged_pdf_says_so_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(b"%PDF-1.4 and then nothing")
     with pytest.raises(scan.NoPageImage) as caught:
         scan.page_count(tmp_path / "a.pdf")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "F", "YCbCr"])
+def test_an_image_that_no_png_holds_says_so_and_leaves_no_file(tmp_path: Path, mode: str) -> None:
+    with pytest.raises(scan.NoPageImage, match=f"an image in {mode} fits no PNG"):
+        scan.write_png(Image.new(mode, (2, 2)), tmp_path / "page.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_error_is_no_fault_of_the_page(tmp_path: Path) -> None:
+    (tmp_path / "pages").write_bytes(b"a file where a folder should be")
+    with pytest.raises(Problem, match="cannot be written"):
+        scan.write_png(bitmap("a"), tmp_path / "pages" / "page.png")

@@ -1,6 +1,17 @@
 """Errors for people: one clear line `Error: WHERE: WHAT. FIX` on stderr, exit 1, no traceback."""
 
+import errno
+import re
+import sqlite3
+from typing import Any
+
 import click
+
+# `.recover` is a word of SQLite's command line.
+MEND_JOBS_DB = (
+    "Put a copy of it back, or what sqlite3's .recover makes of it; make batch-fetch then brings"
+    " it up to date"
+)
 
 
 class Problem(click.ClickException):
@@ -16,6 +27,43 @@ class Problem(click.ClickException):
         return Problem, self._told
 
 
+class Command(click.Command):
+    """A command of which an error of the disk or of the database is one clear line as well.
+
+    A real bug keeps its traceback: a wrong statement of SQL, or an OSError without a number, which
+    is no word of the system.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # whoever read the output has seen enough; click ends quietly
+            raise
+        except OSError as error:
+            if error.errno is None:
+                raise
+            where = error.filename if error.filename is not None else ctx.info_name
+            what = error.strerror or str(error)
+            raise Problem(where, what, _fix(error.errno)) from error
+        except (sqlite3.ProgrammingError, sqlite3.IntegrityError):
+            raise
+        except sqlite3.DatabaseError as error:
+            raise of_database(error) from error
+
+
+def of_database(error: sqlite3.DatabaseError) -> Problem:
+    """The one line for a jobs.db that is full, locked for long, read-only or damaged inside."""
+    if isinstance(error, sqlite3.OperationalError):
+        return Problem("jobs.db", str(error), "Run the command again; nothing is lost")
+    return Problem("jobs.db", str(error), MEND_JOBS_DB)
+
+
+def _fix(number: int) -> str:
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return "Make room, and run the command again; nothing is lost"
+    return "Look at the file and its folder, and run the command again; nothing is lost"
+
+
 def raise_all(problems: list[Problem]) -> None:
     """A line for each of the problems of a run that went on; the last one ends the command."""
     for problem in problems[:-1]:
@@ -27,7 +75,8 @@ def raise_all(problems: list[Problem]) -> None:
 class Count(click.ParamType[int | None]):
     """An option that takes a whole number above 0; anything else is a `Problem` that names it.
 
-    The empty string is what Make passes on where a person gave nothing: the default then.
+    Up to nine digits: more is no count of anything here, and from 19 on no number of SQLite's. The
+    empty string is what Make passes on where a person gave nothing: the default then.
     """
 
     name = "count"
@@ -42,10 +91,12 @@ class Count(click.ParamType[int | None]):
         text = str(value).strip()
         if not text:
             return self.default
-        # isascii too: "²".isdigit() is true and int("²") fails.
-        if not (text.isascii() and text.isdigit() and int(text) > 0):
+        if not re.fullmatch("0*[1-9][0-9]{0,8}", text):
+            shown = text if len(text) <= 40 else f"{text[:40]}..."
             raise Problem(
-                self.variable, f"{text!r} is no whole number above 0", f"Give {self.variable}=10"
+                self.variable,
+                f"{shown!r} is no whole number from 1 to 999999999",
+                f"Give {self.variable}=10",
             )
         return int(text)
 

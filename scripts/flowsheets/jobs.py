@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from sqlite_utils import Database
 
 from flowsheets import doubts, paths, usage
-from flowsheets.errors import Problem
+from flowsheets.errors import MEND_JOBS_DB, Problem, of_database
 from flowsheets.paths import PageId
 
 STATUSES = (
@@ -68,13 +68,16 @@ def connect(data_root: Path) -> Database:
 
     New to an older one are two columns of `jobs`, and the tables `usage` and `reviews`.
 
-    Raises `Problem` where it is no database, or cannot be written.
+    Raises `Problem` where it is no database, is damaged inside, or cannot be written.
     """
     path = paths.jobs_db(data_root)
     if not data_root.is_dir():
         raise Problem("DATA_ROOT", f"{data_root} is no folder", "Correct it, or make the folder")
     try:
         db = Database(sqlite3.connect(path, timeout=BUSY_SECONDS))
+        # Before anything is paid for or moved: 20 ms for 16,000 pages.
+        if (found := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise Problem(path, f"is damaged ({found})", MEND_JOBS_DB)
         db.execute(_TABLE)
         missing = {k: v for k, v in _ADDED.items() if k not in db["jobs"].columns_dict}
         with db.atomic():
@@ -93,12 +96,17 @@ def connect(data_root: Path) -> Database:
 
 @contextmanager
 def transaction(db: Database) -> Iterator[None]:
-    """All or nothing. Raises `Problem` where the disk is full or another process never lets go."""
+    """All or nothing.
+
+    Raises `Problem` where the disk is full, another process never lets go, or jobs.db is damaged.
+    """
     try:
         with db.atomic():
             yield
-    except sqlite3.OperationalError as error:
-        raise Problem("jobs.db", str(error), "Run the command again; nothing is lost") from error
+    except (sqlite3.ProgrammingError, sqlite3.IntegrityError):  # a bug keeps its traceback
+        raise
+    except sqlite3.DatabaseError as error:
+        raise of_database(error) from error
 
 
 def register(db: Database, pages: Iterable[PageId]) -> int:

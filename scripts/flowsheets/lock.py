@@ -2,6 +2,8 @@
 
 jobs.lock     whoever changes batches or moves pages between them and the queue
 process.lock  a real-time run, as long as it lasts; free means that no page is in flight
+render.lock   pages that become images
+compare.lock  a comparison
 """
 
 import json
@@ -31,7 +33,7 @@ class Held(Exception):
 
 @contextmanager
 def held(data_root: Path, name: str, wait: float = 0) -> Iterator[None]:
-    """Hold `name` (`jobs` or `process`) during the block, waiting up to `wait` seconds for it.
+    """Hold `name` (see above) during the block, waiting up to `wait` seconds for it.
 
     Raises `Held` with the holder's command, process id and start if it is not to be had, and
     `Problem` where DATA_ROOT cannot be written. A dead process holds nothing.

@@ -1,5 +1,6 @@
 """Every path of the project, made here alone, and the one way in which a file appears: whole."""
 
+import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -139,21 +140,37 @@ def _appearing(path: Path, reserve: int) -> Iterator[BinaryIO]:
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            file.write(bytes(reserve))
-            file.flush()
-            file.seek(0)
-            yield file
-            file.truncate()
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException as error:
-        with suppress(OSError):  # a full disk is to be no fuller
-            part.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise cannot_write(path, error) from error
-        raise
+        with _alone(part) as file:
+            try:
+                file.write(bytes(reserve))
+                file.flush()
+                file.seek(0)
+                yield file
+                file.truncate()
+                file.flush()
+                os.fsync(file.fileno())
+                os.replace(part, path)
+            except BaseException:
+                with suppress(OSError):  # a full disk is to be no fuller
+                    part.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def _alone(part: Path) -> BinaryIO:
+    """The unfinished file, empty. Whoever else is writing it, in another command, is waited for.
+
+    A kill lets go of it, and the next writer takes what it left.
+    """
+    while True:
+        file = os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT, 0o666), "wb")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), part.stat()):
+                file.truncate(0)
+                return file
+        file.close()  # renamed meanwhile by the one that was waited for
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -1,5 +1,6 @@
 """A PDF's pages as images: the embedded bitmap, bit for bit, turned as the page shows it."""
 
+import io
 import warnings
 from collections.abc import Iterator
 from functools import lru_cache
@@ -71,23 +72,27 @@ def page_image(pdf: Path, page_number: int) -> Image.Image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = PdfImage(bitmap).as_pil_image()
             image.load()
-    except (pikepdf.PdfError, pikepdf.models.image.UnsupportedImageTypeError) as error:
+    except NoPageImage:
+        raise
+    except pikepdf.PdfError as error:
         raise NoPageImage(_first_line(error)) from error
-    except (
-        OSError,
-        ValueError,
-        RuntimeError,
-        NotImplementedError,
-        Image.DecompressionBombError,
-    ) as e:
-        raise NoPageImage(f"the image cannot be decoded ({_first_line(e)})") from e
+    except Exception as error:  # a damaged PDF breaks the libraries in any way: it fails alone
+        raise NoPageImage(f"the image cannot be decoded ({_first_line(error)})") from error
     return image if turn is None else image.transpose(turn)
 
 
 def write_png(image: Image.Image, path: Path) -> None:
-    """The image as a lossless PNG, whole or not at all."""
-    with paths.appearing(path) as file:
-        image.save(file, "PNG", compress_type=_Z_RLE)
+    """The image as a lossless PNG, whole or not at all.
+
+    Raises `NoPageImage` where no PNG holds such an image (CMYK, say), `Problem` where the disk is
+    full: the one is that page's failure, the other everybody's.
+    """
+    png = io.BytesIO()
+    try:
+        image.save(png, "PNG", compress_type=_Z_RLE)
+    except (OSError, ValueError, SystemError) as error:
+        raise NoPageImage(f"an image in {image.mode} fits no PNG ({_first_line(error)})") from error
+    paths.write_whole(path, png.getvalue())
 
 
 @lru_cache(maxsize=1)  # pages come in the PDF's order; one document is open at a time

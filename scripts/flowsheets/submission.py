@@ -22,6 +22,8 @@ from flowsheets.settings import Settings
 
 # An upload lives 48 h at the API; an older one is made again before it can expire on the way.
 UPLOAD_HOURS = 40
+# A folder is sent as soon as it is built; one that waits longer may be from a backup.
+FRESH = timedelta(hours=1)
 # How often, and seconds apart, an unclear create is looked up before the command gives up for now.
 LOOKUPS = 3
 LOOKUP_SECONDS = 2.0
@@ -49,8 +51,7 @@ def finish(batch: Batch, db: Database | None, settings: Settings) -> None:
 
     Raises `Later` while the folder has to wait, `Problem` where a person must act.
     """
-    # Looked for even where the journal knows of no create: the folder may be from a backup.
-    if not batch.batch_id and not adopt(batch):
+    if not batch.batch_id and not (_worth_looking_for(batch) and adopt(batch)):
         _wait_out_the_grace(batch, settings)
         _create(batch, db, settings)
     bind(batch, db)
@@ -126,6 +127,13 @@ def grace_left(batch: Batch, settings: Settings) -> float:
         sent = datetime.fromtimestamp((batch.folder / "manifest.jsonl").stat().st_mtime, UTC)
     left = settings.submit_grace - (datetime.now(UTC) - sent).total_seconds()
     return min(max(0.0, left), settings.submit_grace)  # a clock may have been set back
+
+
+def _worth_looking_for(batch: Batch) -> bool:
+    """An old folder of which the journal knows no create may be from a backup made before it."""
+    built = batch.last("built")
+    old = built and datetime.now(UTC) - datetime.fromisoformat(built["at"]) > FRESH
+    return bool(old) or may_exist(batch)
 
 
 def may_exist(batch: Batch) -> bool:
