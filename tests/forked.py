@@ -118,11 +118,11 @@ def _warm_up() -> None:
     """Once, what takes most of a short command: imports, certificates, the SDK's types."""
     from google.genai import types
 
-    from flowsheets import gemini, settlement  # noqa: F401
+    from flowsheets import api, gemini, settlement  # noqa: F401
 
     setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))  # noqa: B010
     os.environ |= {"GEMINI_API_KEY": "none", "GOOGLE_GEMINI_BASE_URL": "http://127.0.0.1:9"}
-    gemini._client()
+    api.client()
     for name in TYPES:
         getattr(types, name).model_rebuild()
 

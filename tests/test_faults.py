@@ -9,7 +9,7 @@ import pytest
 import build_requests
 import submit
 from emulator_process import Emulator, wait_for
-from flowsheets import gemini
+from flowsheets import api
 from station import Station, billed
 
 
@@ -131,12 +131,12 @@ def test_a_create_without_an_answer_is_adopted(
     known = batches(emulator)
     for name, value in online.environment().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(gemini, "CALL_SECONDS", 1)
-    gemini._client_of.cache_clear()
+    monkeypatch.setattr(api, "CALL_SECONDS", 1)
+    api._client_of.cache_clear()
     emulator.faults(create_timeout_after=1, hold_seconds=5)
     build_requests.main([], standalone_mode=False)
     submit.main([], standalone_mode=False)
-    gemini._client_of.cache_clear()
+    api._client_of.cache_clear()
     assert online.journal()[2:] == ["create_sent", "create_unclear", "created", "bound"]
     assert batches(emulator) == known + 1
 

@@ -27,7 +27,8 @@ tables     flowsheets.db: its tables and views, and how it is opened
 index      flowsheets.db brought up to date
 cells      a CSV's cells, none of them a formula
 reviews    which pages a person should look at first, and why
-gemini     the Gemini API; the only importer of the SDK
+gemini     the Gemini API, call by call
+api        the SDK's client, and its errors as ours
 paths      every path, and how a file appears whole
 settings   the environment and .env, checked
 lock       one at a time

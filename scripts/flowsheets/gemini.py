@@ -1,9 +1,8 @@
-"""The Gemini Developer API; the only importer of its SDK, google-genai.
+"""The Gemini Developer API, call by call.
 
 Real time is `generate`; a batch is `upload`, `submit_batch`, `find_batch`, `get_batch`,
 `cancel_batch` and `fetch_batch_results`; a prompt cache, which either may name, is `create_cache`.
-None knows of the others. Replies are plain dicts, as they came: the SDK's types drop `error` and
-`batchStats`, and refuse fields that are new.
+None knows of the others. Replies are plain dicts, as they came.
 """
 
 import base64
@@ -11,53 +10,22 @@ import copy
 import hashlib
 import io
 import os
-import threading
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import cache
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx2
 import tenacity
 from google import genai
 from google.genai import errors, types
 from tqdm import tqdm
 
-from flowsheets import paths, settings
-from flowsheets.errors import Problem
+from flowsheets import api, paths
+from flowsheets.api import ApiProblem as ApiProblem  # what the calls raise
 
-CALL_SECONDS = 120  # for the calls that only ask, or move one chunk of 8 MiB
 ANSWER_SECONDS = 900  # a page with much thinking has been seen to take minutes
 LISTED_AT_ONCE = 100  # batches a page of the listing
 # Of a bar: on a terminal alone, gone when it is done, in KiB and MiB.
 _BYTES = {"disable": None, "leave": False, "unit": "B", "unit_scale": True, "unit_divisor": 1024}
-
-# A state that the SDK does not know makes it warn on stderr; whoever reads `state` says it once.
-warnings.filterwarnings("ignore", message=".* is not a valid ", category=UserWarning)
-
-
-class ApiProblem(Problem):
-    """The API refused a call or could not be reached.
-
-    `code` is the HTTP status, None without an answer. `unclear` says that the call may have been
-    carried out all the same (5xx, a time-out, a cut connection). `key_refused` says that it is the
-    API key, not the call. `everywhere` says that any other call would end so too.
-    """
-
-    def __init__(
-        self, what: str, fix: str, *, code: int | None, unclear: bool, key_refused: bool = False
-    ) -> None:
-        # Should an error of a library ever quote a header: no key goes into a row or onto a screen.
-        key = os.environ.get("GEMINI_API_KEY", "").strip()
-        self.what = what.replace(key, "…") if key else what
-        super().__init__("Gemini API", self.what, fix)
-        self.fix = fix
-        self.code = code
-        self.unclear = unclear
-        self.key_refused = key_refused
-        self.everywhere = key_refused or (code is None and not unclear)
 
 
 class ResultsGone(ApiProblem):
@@ -85,8 +53,8 @@ def generate(model: str, request: dict[str, Any]) -> bytes:
             retry_options=types.HttpRetryOptions(http_status_codes=[429, 500, 503]),
         ),
     )
-    client = _client()
-    with _explained():
+    client = api.client()
+    with api.explained():
         answer = client.models.generate_content(
             model=model, contents=request["contents"], config=config
         )
@@ -109,8 +77,8 @@ def create_cache(model: str, prompt: str, seconds: int, display_name: str) -> Pr
 
     Raises `ApiProblem` with code 400 where the prompt is below the model's minimum.
     """
-    client = _client()
-    with _explained():
+    client = api.client()
+    with api.explained():
         kept = client.caches.create(
             model=model,
             config=types.CreateCachedContentConfig(
@@ -123,15 +91,15 @@ def create_cache(model: str, prompt: str, seconds: int, display_name: str) -> Pr
 
 def renew_cache(name: str, seconds: int) -> None:
     """Let a cache live for `seconds` from now. Raises `ApiProblem`, code 403 or 404 if it died."""
-    client = _client(patient=True)
-    with _explained():
+    client = api.client(patient=True)
+    with api.explained():
         client.caches.update(name=name, config=types.UpdateCachedContentConfig(ttl=f"{seconds}s"))
 
 
 def delete_caches(display_name: str) -> None:
     """Let go of every cache of that name: of those whose create had an unclear end."""
-    client = _client(patient=True)
-    with _explained():
+    client = api.client(patient=True)
+    with api.explained():
         found = [c.name for c in client.caches.list() if c.display_name == display_name]
     for name in found:
         delete_cache(name or "")
@@ -139,8 +107,8 @@ def delete_caches(display_name: str) -> None:
 
 def delete_cache(name: str) -> None:
     """Let go of a cache; one that is gone already is as good."""
-    client = _client(patient=True)
-    with _gone_is_fine(), _explained():
+    client = api.client(patient=True)
+    with api.gone_is_fine(), api.explained():
         client.caches.delete(name=name)
 
 
@@ -152,17 +120,17 @@ def upload(requests: Path, display_name: str) -> str:
 
     Uploads cost nothing, so one that broke off is simply made again. Raises `ApiProblem`.
     """
-    client = _client()
+    client = api.client()
     config = types.UploadFileConfig(mime_type="application/jsonl", display_name=display_name)
-    for attempt in _patiently():
+    for attempt in api.patiently():
         with (
             attempt,
-            _explained(),
+            api.explained(),
             tqdm(desc="upload", total=requests.stat().st_size, **_BYTES) as bar,
             _Sent(io.FileIO(requests), bar) as content,
         ):
             file = client.files.upload(file=content, config=config)
-    with _explained():
+    with api.explained():
         file = _processed(client, file.name or "")
     if file.state != types.FileState.ACTIVE:
         raise ApiProblem(
@@ -182,8 +150,8 @@ def submit_batch(model: str, file: str, display_name: str) -> dict[str, Any]:
     so it is never retried here. Raises `ApiProblem`; where that is `unclear`, look for the batch
     with `find_batch` before anything else.
     """
-    client = _client()
-    operation = _reply(
+    client = api.client()
+    operation = api.reply(
         lambda: client.batches.create(
             model=model, src=file, config=types.CreateBatchJobConfig(display_name=display_name)
         )
@@ -200,11 +168,11 @@ def find_batch(display_name: str) -> dict[str, Any] | None:
 
     The listing takes no filter, and may lag: None proves nothing soon after a create.
     """
-    client = _client(patient=True)
+    client = api.client(patient=True)
     found, token = None, None
     while True:
         config = types.ListBatchJobsConfig(page_size=LISTED_AT_ONCE, page_token=token)
-        listing = _reply(lambda config=config: client.batches.list(config=config))  # type: ignore[misc]
+        listing = api.reply(lambda config=config: client.batches.list(config=config))  # type: ignore[misc]
         for operation in listing.get("operations", []):
             if operation.get("metadata", {}).get("displayName") == display_name:
                 found = operation  # newest first, so the last one seen is the oldest
@@ -215,14 +183,14 @@ def find_batch(display_name: str) -> dict[str, Any] | None:
 
 def get_batch(batch_id: str) -> dict[str, Any]:
     """The batch's operation, verbatim: {name, metadata{state, …}, done, response, error}."""
-    client = _client(patient=True)
-    return _reply(lambda: client.batches.get(name=batch_id))
+    client = api.client(patient=True)
+    return api.reply(lambda: client.batches.get(name=batch_id))
 
 
 def cancel_batch(batch_id: str) -> None:
     """Ask for the batch to stop; rows that ran by then keep their results, and their price."""
-    client = _client(patient=True)
-    with _explained():
+    client = api.client(patient=True)
+    with api.explained():
         client.batches.cancel(name=batch_id)
 
 
@@ -257,8 +225,8 @@ def responses_file(operation: dict[str, Any]) -> str | None:
 
 def delete_file(name: str) -> None:
     """Remove an uploaded file; one that is gone already is as good."""
-    client = _client(patient=True)
-    with _gone_is_fine(), _explained():
+    client = api.client(patient=True)
+    with api.gone_is_fine(), api.explained():
         client.files.delete(name=name)
 
 
@@ -278,12 +246,12 @@ class _Sent(io.BufferedReader):
 
 
 def _download(name: str, destination: Path) -> None:
-    client = _client()
+    client = api.client()
     part = destination.with_name(destination.name + ".part")
     try:
         # Neither the SDK nor the API repairs a cut download; it costs nothing to begin again.
-        for attempt in _patiently():
-            with attempt, _explained():
+        for attempt in api.patiently():
+            with attempt, api.explained():
                 known = _metadata(client, name)
                 size = known.size_bytes if known else None
                 with (
@@ -339,140 +307,3 @@ def _check_whole(path: Path, file: types.File | None) -> None:
             code=None,
             unclear=True,
         )
-
-
-# --- the client ---------------------------------------------------------------------------------
-
-_last = threading.local()  # .reply: the last JSON reply in this thread
-
-
-class _PaidOnce(httpx2.Client):
-    """The SDK retries every time-out, also one that came while a paid answer was under way.
-
-    As a read error it is not retried: `Read errors … are never retried`, in google-genai 3.4.0.
-    """
-
-    def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        try:
-            return super().send(request, **options)
-        except httpx2.ReadTimeout as error:
-            raise httpx2.ReadError(f"no answer in time ({error})", request=request) from error
-
-
-def _client(patient: bool = False) -> genai.Client:
-    """The client; a `patient` one repeats calls that only ask. Raises `Problem` without a key."""
-    key = settings.api_key()
-    base_url = os.environ.get("GOOGLE_GEMINI_BASE_URL", "").strip()
-    try:
-        return _client_of(key, base_url, patient)
-    except (ValueError, httpx2.InvalidURL) as error:
-        raise Problem("GOOGLE_GEMINI_BASE_URL", str(error), "Correct it, or unset it") from error
-
-
-@cache
-def _client_of(key: str, base_url: str, patient: bool) -> genai.Client:
-    options = types.HttpOptions(
-        api_version="v1beta",
-        timeout=CALL_SECONDS * 1000,
-        retry_options=types.HttpRetryOptions(attempts=3) if patient else None,
-        httpx_client=_PaidOnce(event_hooks={"response": [_keep_reply]}, follow_redirects=True),
-    )
-    if base_url:
-        options.base_url = base_url
-    return genai.Client(api_key=key, vertexai=False, http_options=options)
-
-
-def _keep_reply(response: httpx2.Response) -> None:
-    # Exactly this type: `application/jsonl` is a download, which must not be read into memory.
-    if response.headers.get("content-type", "").split(";")[0].strip() == "application/json":
-        response.read()
-        try:
-            _last.reply = response.json()
-        except ValueError:
-            _last.reply = None
-
-
-def _reply(call: Callable[[], object]) -> dict[str, Any]:
-    """The API's whole JSON reply to `call`, also where the SDK's types cannot hold it."""
-    _last.reply = None
-    with _explained():
-        try:
-            call()
-        except (errors.APIError, httpx2.HTTPError, httpx2.InvalidURL, OSError):
-            raise
-        except Exception:  # a type of the SDK refused the reply; the reply itself is what counts
-            if _last.reply is None:
-                raise
-    if not isinstance(_last.reply, dict):
-        raise ApiProblem(
-            "an answer that is no JSON object", "Run the command again", code=None, unclear=True
-        )
-    return _last.reply
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turn the SDK's errors and the network's into `ApiProblem`."""
-    try:
-        yield
-    except errors.APIError as error:
-        raise _refusal(error) from error
-    except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.UnsupportedProtocol) as error:
-        raise ApiProblem(
-            f"cannot be reached ({error})",
-            "Check the network and GOOGLE_GEMINI_BASE_URL, then run the command again",
-            code=None,
-            unclear=False,
-        ) from error
-    except httpx2.InvalidURL as error:
-        raise Problem("GOOGLE_GEMINI_BASE_URL", str(error), "Correct it, or unset it") from error
-    except httpx2.HTTPError as error:
-        raise ApiProblem(
-            f"the connection broke ({type(error).__name__}: {error})",
-            "Run the command again",
-            code=None,
-            unclear=True,
-        ) from error
-
-
-def _refusal(error: errors.APIError) -> ApiProblem:
-    code = int(error.code or 0)
-    message = " ".join((error.message or "no message").split())[:300]
-    # Google answers a wrong key with 400; only the words tell it from a bad request.
-    key_refused = code == 401 or "API_KEY_INVALID" in str(error.details) or "API key" in message
-    key_refused = key_refused or (code == 403 and "unregistered callers" in message)
-    if key_refused:
-        fix = "Check GEMINI_API_KEY"
-    elif code == 429:
-        fix = "Wait, or ask for more quota, then run the command again"
-    elif code >= 500:
-        fix = "Run the command again later"
-    else:
-        fix = "Check GEMINI_API_KEY and GEMINI_MODEL"
-    return ApiProblem(
-        f"answered {code} {error.status or ''}: {message}",
-        fix,
-        code=code,
-        unclear=code == 408 or code >= 500,
-        key_refused=key_refused,
-    )
-
-
-@contextmanager
-def _gone_is_fine() -> Iterator[None]:
-    """Deleting what is not there, or no longer ours, is done."""
-    try:
-        yield
-    except ApiProblem as problem:
-        if problem.code not in (403, 404):
-            raise
-
-
-def _patiently() -> tenacity.Retrying:
-    """Three tries of something that costs nothing, a second and two apart, if it broke midway."""
-    return tenacity.Retrying(
-        retry=tenacity.retry_if_exception(lambda e: isinstance(e, ApiProblem) and e.unclear),
-        wait=tenacity.wait_exponential(multiplier=1, max=8),
-        stop=tenacity.stop_after_attempt(3),
-        reraise=True,
-    )

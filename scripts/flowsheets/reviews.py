@@ -84,7 +84,8 @@ def _failed(db: Database, max_attempts: int) -> Iterator[Review]:
     sql = "SELECT page, attempts, last_error FROM pages WHERE status = 'failed' AND attempts >= ?"
     for page, attempts, last_error in db.execute(sql, [max_attempts]):
         why = _plain(last_error or "no reason is known").rstrip(".")
-        yield Review(page, "failed", 0, f"Failed {attempts} times: {why}.")
+        times = "once" if attempts == 1 else f"{attempts} times"
+        yield Review(page, "failed", 0, f"Failed {times}: {why}.")
 
 
 def _low(db: Database) -> Iterator[Review]:
