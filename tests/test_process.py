@@ -280,3 +280,12 @@ def test_a_tier_without_sense_is_one_clear_line(station: Station) -> None:
     assert station.error("process", "TIER=cheap") == (
         "Error: TIER: 'cheap' is unknown. Give TIER=flex, TIER=standard, or none"
     )
+
+
+@pytest.mark.parametrize("address", ["http://[bad", "ftp://x", "nonsense", "http://x:port"])
+def test_an_address_that_is_none_is_one_clear_line(online: Station, address: str) -> None:
+    online.rendered(1)
+    for command in ("process", "batch-submit"):
+        said = online.error(command, GOOGLE_GEMINI_BASE_URL=address)
+        assert "GOOGLE_GEMINI_BASE_URL" in said
+    assert [row["attempts"] for row in online.rows()] == [0]

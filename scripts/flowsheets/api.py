@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import tenacity
@@ -69,9 +70,10 @@ def client(patient: bool = False) -> genai.Client:
     key = settings.api_key()
     base_url = os.environ.get("GOOGLE_GEMINI_BASE_URL", "").strip()
     try:
-        return _client_of(key, base_url, patient)
-    except (ValueError, httpx2.InvalidURL) as error:
+        urlsplit(base_url)  # as the SDK does within each call
+    except ValueError as error:
         raise Problem("GOOGLE_GEMINI_BASE_URL", str(error), "Correct it, or unset it") from error
+    return _client_of(key, base_url, patient)
 
 
 @cache
