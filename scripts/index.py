@@ -8,7 +8,7 @@ Deleting flowsheets.db loses nothing. Whoever reads it meanwhile sees the old st
 import click
 
 from flowsheets import index, jobs, settings, tables
-from flowsheets.errors import Command, warn
+from flowsheets.errors import Command
 
 
 @click.command(cls=Command)
@@ -18,9 +18,6 @@ def main() -> None:
     jobs_db = jobs.connect(config.data_root)
     with tables.writing(config.data_root) as db:
         tally = index.update(config, jobs_db, db)
-        strays = index.strays(config.data_root, db)
-    if strays:
-        warn(f"{strays} results have no page in jobs.db and are left out; make discover adds them")
     click.echo(
         f"indexed {tally.pages} pages: {tally.read} read, {tally.changed} changed,"
         f" {tally.gone} gone, {tally.damaged} damaged. Next: make browse, or make review"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
+from PIL import Image
 from sqlite_utils import Database
 from tabulate import tabulate  # type: ignore[import-untyped]
 from tqdm import tqdm
@@ -106,7 +107,7 @@ def _measure_page(task: tuple[str, Path, Stamp]) -> Measured:
     page, png, stamp = task
     try:
         return Measured(page, stamp, ink.blocks(png))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         return Measured(page, stamp, (None,) * 4, str(error))
 
 

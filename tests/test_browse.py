@@ -54,7 +54,7 @@ def url(station: Station) -> Iterator[str]:
 def test_the_front_page_shows_how_far_the_corpus_is(url: str) -> None:
     front = get(url).text
     assert "3 pages of 1 scanned PDF," in front
-    assert 'href="/month/1990-04"><b>2</b><span class="of"> of 3</span>' in front
+    assert 'aria-label="Apr 1990: 2 of 3 completed"><b>2</b><span class="of"> of 3</span>' in front
     assert "?status=failed" in front
 
 
@@ -263,6 +263,22 @@ def test_what_was_spent_is_told_as_make_cost_tells_it(url: str, station: Station
     table = re.sub(r"<[^>]+>|\s+", " ", get(url).text.partition("Spend</h2>")[2])
     assert re.search(r"batch +1 +0\.04 ", table)
     assert re.search(r"real time +2 +1\.50 +1 more of unknown price", table)
+
+
+def test_a_page_in_doubt_is_on_the_front_page_before_the_next_index(
+    url: str, station: Station
+) -> None:
+    assert "to check: its date" not in get(url).text
+    with closing(jobs.connect(station.data)) as db, jobs.transaction(db):
+        doubt = (PDF, 1, "date_contradicts_name", "not within", "2026-01-01")
+        db.conn.execute("INSERT INTO reviews VALUES (?, ?, ?, ?, ?)", doubt)
+    assert "1 page to check: its date" in get(url).text
+    with closing(jobs.connect(station.data)) as db, jobs.transaction(db):
+        db.conn.execute("DELETE FROM reviews")
+
+
+def test_columns_that_a_person_picked_are_shown(url: str) -> None:
+    assert get(f"{url}/flowsheets/plays?_col=page_number").status == 200
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8001", "127.0.0.1.evil.example"])

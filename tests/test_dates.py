@@ -103,3 +103,8 @@ def test_a_span_is_told_as_people_say_it() -> None:
     }
     for name, days in told.items():
         assert dates.contradiction(f"{name}.pdf", "8/8/90") == f'"8/8/90" is not within {days}'
+
+
+def test_years_that_no_station_had_are_no_dates() -> None:
+    assert dates.span("9999-12dec3101.pdf") is None
+    assert dates.span("0990-04apr0106.pdf") is None

@@ -224,3 +224,33 @@ def test_an_index_of_another_version_is_built_anew(station: Station) -> None:
         db.execute("PRAGMA user_version = 99")
         db.execute("DROP VIEW plays")
     assert indexed(station, "SELECT text FROM plays") == [("one",)]
+
+
+def test_a_crossed_out_row_is_a_play_that_no_count_has(station: Station) -> None:
+    crossed = row(1, "Wire - Map Ref") | {"notes": "crossed_out"}
+    put(station, 1, sheet(row(0, "Wire - Outdoor Miner"), crossed))
+    update(station)
+    assert ask(station, "SELECT count(*) FROM plays") == [(2,)]
+    assert ask(station, "SELECT artist, plays FROM plays_by_artist") == [("Wire", 1)]
+
+
+def test_what_goes_leaves_the_search(station: Station) -> None:
+    put(station, 1, sheet(row(0, "Wire - Outdoor Miner")))
+    path = put(station, 2, sheet(row(0, "Wire - Map Ref")))
+    update(station)
+    path.unlink()
+    update(station)
+    found = "SELECT count(*) FROM entries_fts WHERE entries_fts MATCH 'wire'"
+    assert ask(station, found) == [(1,)]
+    db = sqlite3.connect(station.data / "flowsheets.db")
+    for table in ("entries_fts", "pages_fts"):  # raises where it and its table differ
+        db.execute(f"INSERT INTO {table} ({table}, rank) VALUES ('integrity-check', 1)")
+    db.close()
+
+
+def test_a_contradicting_date_of_an_older_result_is_on_the_list_of_make_status(
+    station: Station,
+) -> None:
+    put(station, 1, sheet(row(0, "one")) | {"page_date_raw": "Sun 7/1/90"})
+    station.good("index")
+    assert "1 page to check" in station.good("status")

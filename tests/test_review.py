@@ -4,6 +4,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import forms
 from flowsheets import jobs
 from flowsheets.paths import PageId
@@ -103,10 +105,14 @@ def test_writing_that_was_not_read_is_found_on_the_scan(station: Station) -> Non
     assert _reviews(station) == expected[1:]
 
 
-def test_an_image_that_cannot_be_read_is_a_warning(station: Station) -> None:
+@pytest.mark.parametrize("damage", ["no image", "a length in it"])
+def test_an_image_that_cannot_be_read_is_a_warning(station: Station, damage: str) -> None:
+    station.rendered(1)
     put(station, 1, sheet(*_rows(SONGS)))
-    station.png(1).parent.mkdir(parents=True)
-    station.png(1).write_bytes(b"no image")
+    whole = station.png(1).read_bytes()
+    at = whole.index(b"IDAT") - 4  # where the chunk's length stands
+    broken = whole[:at] + (3).to_bytes(4) + whole[at + 4 :]
+    station.png(1).write_bytes(b"no image" if damage == "no image" else broken)
     done = station.make("review")
     assert done.returncode == 0
     assert "page-01 cannot be read" in done.stderr

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from flowsheets import manifest, paths, usage
+from flowsheets import doubts, manifest, paths, usage
 from flowsheets.errors import Problem
 
 FIRST_YEAR, LAST_YEAR = 1990, 2001  # drawn even where no page is from then
@@ -43,6 +43,7 @@ async def glance(db: Any, data_root: Path) -> dict[str, Any]:
         "years": _years({row["month"]: row for row in months if row["month"]}),
         "months": MONTHS,
         "undated": sum(row["pages"] for row in months if not row["month"]),
+        "doubts": await asyncio.to_thread(_doubts, data_root),
         "spend": await asyncio.to_thread(_spend, data_root),
         "batches": await asyncio.to_thread(_batches, data_root),
         "reasons": await rows(
@@ -100,6 +101,16 @@ def _spend(data_root: Path) -> list[Row]:
             return usage.by_mode(jobs_db)
     except sqlite3.Error:
         return []  # without the table there, or without the file
+
+
+def _doubts(data_root: Path) -> str | None:
+    """What fetch and process noted, also since the last index."""
+    try:
+        path = f"{paths.jobs_db(data_root).resolve().as_uri()}?mode=ro"
+        with closing(Database(sqlite3.connect(path, uri=True))) as jobs_db:
+            return doubts.line(jobs_db)
+    except sqlite3.Error:
+        return None  # without the table there, or without the file
 
 
 def _batches(data_root: Path) -> list[Row]:

@@ -64,10 +64,11 @@ def render_cell(row: Any, value: Any, column: str, table: str | None) -> Markup 
     """In Datasette's tables, a page and an entry link to the scan and its transcription."""
     if table is None or value is None:  # what a person's own SQL calls so may be anything
         return None
-    entry = row["entry"] if "entry" in row.keys() else None  # noqa: SIM118 (no dict, but a Row)
+    there = row.keys()  # a person may have picked columns
+    entry = row["entry"] if "entry" in there else None
     if column in ("entry", "continues"):
         url = entry_url(_plain(value))
-    elif column in ("page", "page_number"):
+    elif column in ("page", "page_number") and (entry or "page" in there):
         url = entry_url(_plain(entry)) if entry else page_url(_plain(row["page"]))
     else:
         return None
@@ -92,12 +93,12 @@ def asgi_wrapper(datasette: Any) -> Callable[[Any], Any]:
                 said = "Only this machine's own name is answered: http://127.0.0.1"
                 await Response.text(said, status=421).asgi_send(send)
                 return
+            try:
+                served.check(index)
+            except Problem as problem:
+                await Response.text(problem.message, status=503).asgi_send(send)
+                return
             if (now := served.file_id(index)) != seen:
-                try:
-                    served.check(index)
-                except Problem as problem:
-                    await Response.text(problem.message, status=503).asgi_send(send)
-                    return
                 # Each of Datasette's threads keeps its connection, and so the deleted file, open.
                 datasette.executor.shutdown(wait=False)
                 datasette.executor = ThreadPoolExecutor(THREADS)

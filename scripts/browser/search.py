@@ -116,7 +116,8 @@ async def _comments(db: Any, values: Row) -> list[Row]:
     hits = await rows(
         db,
         "SELECT p.page, p.pdf_path, p.page_number,"
-        " coalesce(highlight(pages_fts, 1, :first, :last), '') AS marked"
+        " coalesce(highlight(pages_fts, 0, :first, :last) || ' · ', '')"
+        " || coalesce(highlight(pages_fts, 1, :first, :last), '') AS marked"
         " FROM pages_fts JOIN pages p ON p.rowid = pages_fts.rowid WHERE pages_fts MATCH :match"
         f" ORDER BY p.pdf_path, p.page_number LIMIT {PAGE}",
         values,

@@ -17,7 +17,7 @@ MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", 
 
 # 1990-04apr0106: year, month twice, first and last day; 1990-04apr01: one day.
 _NAME = re.compile(
-    r"(?P<year>\d{4})[-_ ]?(?P<month>\d{2})[-_ ]?(?P<word>[a-z]{3,9})[-_ ]?"
+    r"(?P<year>(?:19|20)\d\d)[-_ ]?(?P<month>\d{2})[-_ ]?(?P<word>[a-z]{3,9})[-_ ]?"
     r"(?P<first>\d{2})[-_ ]?(?P<last>\d{2})?(?!\d)",
     re.IGNORECASE,
 )
@@ -84,7 +84,7 @@ def span(pdf_path: str) -> tuple[date, date] | None:
     try:
         first = date(year, month, int(found["first"]))
         last = _next(first, int(found["last"])) if found["last"] else first
-    except ValueError:
+    except (ValueError, OverflowError):
         return None  # 31 April
     return (first, last) if last - first < _LONGEST else None
 

@@ -93,16 +93,17 @@ def update(config: Settings, jobs_db: Database, db: Database) -> Tally:
     if new or gone or to_read:
         _name_djs(db)
     _settle_doubts(db, jobs_db, noted)
+    if left := _strays(data_root, told):
+        warn(f"{left} results have no page in jobs.db and are left out; make discover adds them")
     reviews.refresh(db, config.max_attempts, noted)
     return Tally(len(told), len(to_read), len({*new, *changed}), len(gone), damaged)
 
 
-def strays(data_root: Path, db: Database) -> int:
-    """Results that belong to no page of the index: their PDF was never discovered here."""
-    known = {name for (name,) in db.execute("SELECT page FROM pages")}
+def _strays(data_root: Path, told: dict[str, Row]) -> int:
+    """Results that belong to no page of jobs.db: their PDF was never discovered here."""
     folder = paths.results(data_root)
     found = (path.relative_to(folder).with_suffix("") for path in folder.rglob("page-*.json"))
-    return sum(name.as_posix() not in known for name in found)
+    return sum(name.as_posix() not in told for name in found)
 
 
 def stamp(path: Path) -> Stamp:
@@ -203,10 +204,16 @@ def _name_djs(db: Database) -> None:
 
 
 def _settle_doubts(db: Database, jobs_db: Database, noted: doubts.Noted) -> None:
-    """A result that was put right by hand is in doubt no more: the result is the truth."""
+    """The results are the truth: one put right by hand is in doubt no more, an older one may be."""
     sql = "SELECT page FROM sources WHERE contradiction IS NULL"
     right = {name for (name,) in db.execute(sql)} if noted else set()
+    wrong = db.execute(
+        "SELECT pdf_path, page_number, ?, contradiction, extracted_at"
+        " FROM sources JOIN pages USING (page) WHERE contradiction IS NOT NULL",
+        [doubts.DATE],
+    ).fetchall()
     with jobs.transaction(jobs_db):
+        jobs_db.conn.executemany("INSERT OR IGNORE INTO reviews VALUES (?, ?, ?, ?, ?)", wrong)
         for page, (_, at) in noted.items():
             if paths.page_name(page) in right:
                 doubts.settle(jobs_db, page, at)

@@ -133,9 +133,9 @@ def _unread(db: Database) -> Iterator[Review]:
 
 def _same_text(db: Database) -> Iterator[Review]:
     twins: dict[str, dict[str, float]] = {}  # page -> other page -> share of rows in common
-    equal = "SELECT group_concat(page, char(10)) FROM sources WHERE sketch IS NOT NULL"
+    equal = "SELECT json_group_array(page) FROM sources WHERE sketch IS NOT NULL"
     for (names,) in db.execute(f"{equal} GROUP BY digest HAVING count(*) > 1"):
-        pages = sorted(names.split("\n"))
+        pages = sorted(orjson.loads(names))
         for page, other in [*pairwise(pages), (pages[-1], pages[0])]:
             twins.setdefault(page, {})[other] = 1.0
     for page, other in _alike(db):

@@ -88,6 +88,7 @@ document.addEventListener("click", (event) => {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.closest("input, select, textarea")) return;
+  if (event.shiftKey && event.key.startsWith("Arrow")) return; // it marks text
   const panning = event.target === pane && pane.scrollWidth > pane.clientWidth;
   const turn = { ArrowLeft: "prev", ArrowRight: "next" }[event.key];
   if (turn && !panning) {
