@@ -74,7 +74,7 @@ def _say_the_cost(db: Database, config: Settings, limit: int, basis: Basis) -> N
     """The estimate of the next pages. Raises `Problem` where it may go past MAX_USD."""
     pages = jobs.choose(db, config.data_root, limit, config.max_attempts).waiting
     if pages:
-        estimate.hold_to_limit(config, len(pages), basis, estimate.out(config, basis))
+        estimate.hold_to_limit(config, len(pages), basis)
         click.echo(estimate.line(config, len(pages), basis))
 
 

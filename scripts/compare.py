@@ -60,7 +60,7 @@ def main(limit: int) -> None:
 
 def _last(data_root: Path) -> Batch | None:
     """The comparison that is under way, or the one that was finished last."""
-    folders = sorted(paths.comparisons(data_root).glob("[!.]*/"))
+    folders = manifest.folders(data_root, paths.comparisons)
     batches = [manifest.load(folder) for folder in folders]
     return next((b for b in reversed(batches) if b.open or b.last("settled")), None)
 
@@ -71,8 +71,7 @@ def _begin(db: Database, config: Settings, limit: int) -> Batch:
     if not pages:
         raise Problem("compare", "no page waits", "make render, or make retry a page")
     basis = estimate.basis(db, config)
-    out = estimate.out(config, basis)
-    estimate.hold_to_limit(config, len(pages), basis, out, ("batch", "realtime"))
+    estimate.hold_to_limit(config, len(pages), basis, ("batch", "realtime"))
     click.echo(_estimate(config, len(pages), basis))
     for part in paths.comparisons(config.data_root).glob(".*.part"):  # a kill left it
         shutil.rmtree(part, ignore_errors=True)
@@ -146,7 +145,7 @@ def _ask_one(batch: Batch, line: Line, request: dict[str, Any], model: str) -> N
         with paths.appearing(saved, reserve=paths.ANSWER_BYTES) as file:
             file.write(gemini.generate(model, request))
     except gemini.ApiProblem as problem:
-        if problem.everywhere or problem.code in (401, 403, 404, 429):
+        if problem.for_every_page:
             raise
         # It may have been paid for: it is not asked again.
         batch.note("real_time_failed", index=line["index"], reason=problem.what)

@@ -134,7 +134,11 @@ def _collect_late(batch: Batch, db: Database, config: Settings) -> bool:
     responses = batch.folder / "responses.jsonl"
     if not (settled and settled.get("rescued") and batch.batch_id) or responses.exists():
         return False
-    gemini.fetch_batch_results(batch.batch_id, responses)
+    try:
+        gemini.fetch_batch_results(batch.batch_id, responses)
+    except gemini.ApiProblem as problem:
+        if problem.code not in (403, 404) or problem.key_refused:
+            raise
     if not responses.exists():
         return False
     seen = settlement.sight(batch, responses)

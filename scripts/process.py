@@ -155,7 +155,7 @@ def _settle(db: Database, config: Settings, page: PageId, call: "Future[Answer]"
     try:
         answer = call.result()
     except gemini.ApiProblem as problem:
-        if _stops_the_run(problem):
+        if problem.for_every_page:  # no page is to lose a try to it
             raise
         answer = Unread(problem.what)
     if isinstance(answer, Unread):
@@ -163,11 +163,6 @@ def _settle(db: Database, config: Settings, page: PageId, call: "Future[Answer]"
     else:
         outcome = recovery.read_saved(page, answer, config.model)
     return settlement.settle(db, config.data_root, [outcome], old="processing")
-
-
-def _stops_the_run(problem: gemini.ApiProblem) -> bool:
-    """What would go wrong for every page: no page is to lose a try to it."""
-    return problem.everywhere or problem.code in (401, 403, 404, 429)
 
 
 def _cache_prompt(config: Settings) -> str | None:

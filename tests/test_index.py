@@ -2,8 +2,11 @@
 
 import json
 import sqlite3
+from unittest.mock import Mock
 
-from flowsheets import jobs
+import pytest
+
+from flowsheets import jobs, tables
 from flowsheets.paths import PageId
 from results import ask, indexed, put, row, sheet, update
 from station import PDF, Station
@@ -197,7 +200,9 @@ def test_a_checked_file_with_a_reviewers_block_is_a_result(station: Station) -> 
     assert indexed(station, "SELECT entry_count FROM pages") == [(1,)]
 
 
-def test_a_reader_sees_the_old_state_until_the_new_one_is_whole(station: Station) -> None:
+def test_a_reader_sees_the_old_state_until_the_new_one_is_whole(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put(station, 1, sheet(row(0, "one")))
     update(station)
     reader = sqlite3.connect(f"file:{station.data / 'flowsheets.db'}?mode=ro", uri=True)
@@ -207,6 +212,12 @@ def test_a_reader_sees_the_old_state_until_the_new_one_is_whole(station: Station
     update(station)
     assert reader.execute("SELECT count(*) FROM entries").fetchone() == (1,)
     reader.rollback()
+    assert reader.execute("SELECT count(*) FROM entries").fetchone() == (2,)
+    # Broken off when all rows are in: none of it is to be seen, not even by who comes later.
+    put(station, 3, sheet(row(0, "three")))
+    monkeypatch.setattr(tables, "finish", Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        update(station)
     assert reader.execute("SELECT count(*) FROM entries").fetchone() == (2,)
     reader.close()
 

@@ -39,7 +39,7 @@ def test_of_a_batch_that_the_api_forgot_as_well_the_pages_can_be_given_back(
     online: Station,
 ) -> None:
     online.rendered(1)
-    batch_id = online.submitted()
+    online.submitted()
     shutil.rmtree(online.folders()[0])
     db = jobs.connect(online.data)
     db.execute("UPDATE jobs SET batch_id = 'batches/gone'")
@@ -48,7 +48,8 @@ def test_of_a_batch_that_the_api_forgot_as_well_the_pages_can_be_given_back(
     assert "the API knows no such batch with this key" in online.error("batch-fetch")
     assert "1 given back" in online.good("batch-rescue", "ID=batches/gone")
     assert online.statuses() == ["rendered"]
-    assert batch_id
+    said = online.make("batch-fetch", "ID=batches/gone")
+    assert (said.returncode, said.stderr) == (0, "batches/gone: nothing is left to fetch\n")
 
 
 def test_a_jobs_db_from_yesterdays_backup_is_brought_up_to_date_without_the_api(

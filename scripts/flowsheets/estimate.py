@@ -125,14 +125,20 @@ def line(config: Settings, pages: int, of: Basis) -> str:
 
 
 def hold_to_limit(
-    config: Settings, new: int, of: Basis, out: Decimal | None, modes: tuple[str, ...] = ("batch",)
+    config: Settings,
+    new: int,
+    of: Basis,
+    modes: tuple[str, ...] = ("batch",),
+    sent: bool = False,
 ) -> None:
     """Raise `Problem` where new pages, with what is still out, may go past MAX_USD.
 
-    A new page is read once in each of `modes`; `out` is in dollars, as `out()` gives it.
+    A new page is read once in each of `modes`. With `sent`, only what the API has counts as out:
+    folders that wait are new pages themselves.
     """
     if config.max_usd is None:
         return
+    out = _out(config, of, sent)
     each = [cost(config.model, mode, new, of.high) for mode in modes]
     known = [dollars for dollars in (*each, out) if dollars is not None]
     if len(known) <= len(each):
@@ -152,10 +158,10 @@ def hold_to_limit(
         )
 
 
-def out(config: Settings, of: Basis, sent: bool = False) -> Decimal | None:
+def _out(config: Settings, of: Basis, sent: bool) -> Decimal | None:
     """What is out and not settled may cost at the most: batches, comparisons, folders not sent yet.
 
-    With `sent` only what the API has. None where a model has no known price.
+    In dollars; None where a model has no known price.
     """
     total = Decimal(0)
     for folder in (

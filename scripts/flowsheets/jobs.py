@@ -200,9 +200,12 @@ def claim(
         "pending",
         last_error="the page's image is missing; make render",
     )
-    for page in chosen.read:
-        result = str(paths.result(data_root, page))
-        flip(db, [page], ("rendered", "failed"), "completed", result_path=result, last_error=None)
+    with transaction(db):
+        for page in chosen.read:
+            result = str(paths.result(data_root, page))
+            flip(
+                db, [page], ("rendered", "failed"), "completed", result_path=result, last_error=None
+            )
     return flip(
         db,
         chosen.waiting,

@@ -10,6 +10,7 @@ from sqlite_utils import Database
 
 from flowsheets import jobs, lock, manifest, paths, response, settlement, usage
 from flowsheets.errors import Problem
+from flowsheets.manifest import Batch
 from flowsheets.paths import PageId
 from flowsheets.settings import Settings
 
@@ -42,31 +43,30 @@ def older_jobs_db(db: Database, data_root: Path) -> int:
     A page is claimed before its folder is there, so a row that says something else and was last
     written before the folder was built, or is not there at all, is older than the folder.
     """
+    rows = db.execute("SELECT pdf_path, page_number, status, updated_at FROM jobs")
+    known = {PageId(*row[:2]): (row[2], row[3]) for row in rows}
     moved = 0
     for folder in manifest.open_folders(data_root):
         with suppress(Problem):  # a damaged folder is told by whoever works on it
-            batch = manifest.load(folder)
-            if built := batch.last("built"):
-                moved += _claim_again(batch, built["at"], db)
+            moved += _claim_again(manifest.load(folder), known, db)
     return moved
 
 
-def _claim_again(batch: manifest.Batch, built_at: str, db: Database) -> int:
-    rows = db.execute("SELECT pdf_path, page_number, status, updated_at FROM jobs")
-    known = {PageId(*row[:2]): (row[2], row[3]) for row in rows}
-    missing = [page for page in batch.pages if page not in known]
-    jobs.register(db, missing)
-    older = {
-        page
-        for page, (status, updated_at) in known.items()
-        if status in ("pending", "rendered", "failed") and updated_at < built_at
-    }
+def _claim_again(batch: Batch, known: dict[PageId, tuple[str, str]], db: Database) -> int:
+    built = batch.last("built")
+    if not built:
+        return 0
+    old = ("pending", "rendered", "failed")
     bound = batch.batch_id if batch.last("bound") else None
     moved = 0
-    for line, page in zip(batch.lines, batch.pages, strict=True):
-        if page in older or page in missing:
+    with jobs.transaction(db):
+        for line, page in zip(batch.lines, batch.pages, strict=True):
+            status, updated_at = known.get(page, ("pending", ""))
+            if status not in old or updated_at >= built["at"]:
+                continue
+            if page not in known:
+                jobs.register(db, [page])
             index = line["index"] if bound else None
-            old = ("pending", "rendered", "failed")
             moved += len(
                 jobs.flip(db, [page], old, "submitted", batch_id=bound, within_batch_index=index)
             )
@@ -103,12 +103,12 @@ def settle_dead_run(db: Database, settings: Settings) -> int:
     for page in jobs.in_status(db, "processing"):
         for part in paths.broken_responses(settings.data_root, page):
             part.unlink(missing_ok=True)
-        saved = _saved_since_claim(db, settings.data_root, page)
-        if saved is None:
+        row = jobs.row(db, page)
+        saved = _saved_since(row["updated_at"], settings.data_root, page) if row else None
+        if row is None or saved is None:
             moved += len(jobs.flip(db, [page], "processing", "rendered"))
             continue
-        asked = (jobs.row(db, page) or {}).get("model_version") or settings.model
-        outcome = read_saved(page, saved, asked)
+        outcome = read_saved(page, saved, row["model_version"] or settings.model)
         moved += settlement.settle(db, settings.data_root, [outcome], old="processing").pages
     return moved
 
@@ -131,11 +131,7 @@ def read_saved(page: PageId, saved: Path, model: str) -> settlement.Outcome:
     return settlement.Outcome(page, reading, version, paid)
 
 
-def _saved_since_claim(db: Database, data_root: Path, page: PageId) -> Path | None:
-    found = jobs.row(db, page)
+def _saved_since(claimed_at: str, data_root: Path, page: PageId) -> Path | None:
     kept = paths.real_time_responses(data_root, page)
-    if not (found and kept):
-        return None
-    newest = kept[-1]
-    claimed = paths.real_time_response(data_root, page, found["updated_at"])
-    return newest if newest.name >= claimed.name else None
+    claimed = paths.real_time_response(data_root, page, claimed_at)
+    return kept[-1] if kept and kept[-1].name >= claimed.name else None

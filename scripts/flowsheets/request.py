@@ -52,7 +52,7 @@ def page_request(
 
 @cache
 def prompt() -> str:
-    """The instructions for this form, about 1,800 tokens."""
+    """The instructions for this form: 4,600 characters, 1,156 tokens at four characters each."""
     return PROMPT.read_text(encoding="utf-8").strip()
 
 

@@ -80,7 +80,7 @@ def _restore(batch_id: str, db: Database, data_root: Path) -> None:
             batch.note("uploaded", file=operation.input_file)
         batch.note("cache_asked")
         sent = batch.note("create_sent", file=operation.input_file, model=operation.model)
-        if operation.created:
+        if operation.created:  # the next note writes it down: when it was asked for, not now
             sent["at"] = operation.created.isoformat(timespec="milliseconds")
         batch.note("created", batch_id=batch_id)
     batch.note("bound")

@@ -33,6 +33,10 @@ class Later(Problem):
     """Nothing is wrong that a person could mend: the next submit or fetch goes on by itself."""
 
 
+class QueueFull(Later):
+    """No more batches can be made for now, of any folder."""
+
+
 def unknown(batch_id: str) -> Problem:
     """What a person is told where the API answers 404 for a batch."""
     return Problem(
@@ -40,10 +44,6 @@ def unknown(batch_id: str) -> Problem:
         "the API knows no such batch with this key",
         f"Check GEMINI_API_KEY, or give it up: make batch-rescue ID={batch_id}",
     )
-
-
-class QueueFull(Later):
-    """The API takes no more batches for now, of any folder."""
 
 
 def finish(batch: Batch, db: Database | None, settings: Settings) -> None:
@@ -187,10 +187,11 @@ def _create(batch: Batch, db: Database | None, settings: Settings) -> None:
 
 def _hold_to_limit(batch: Batch, db: Database, settings: Settings) -> None:
     """A folder that was built under another limit waits where this one's would be passed."""
+    if settings.max_usd is None:
+        return
     try:
         basis = estimate.basis(db, settings)
-        out = estimate.out(settings, basis, sent=True)
-        estimate.hold_to_limit(settings, len(batch.lines), basis, out)
+        estimate.hold_to_limit(settings, len(batch.lines), basis, sent=True)
     except Problem as problem:
         raise QueueFull(batch.folder, problem.message, "It waits until then") from problem
 
