@@ -40,7 +40,7 @@ help: ## these lines
 
 .PHONY: demo
 demo: | $(installed) $(emulator) ## everything, end to end, with no key: sample scans, the API emulated here
-	@PYTHONPATH=scripts $(venv) -m emulator.demo
+	@$(venv) scripts/demo.py
 
 .PHONY: setup
 setup: $(installed) ## the environment in .venv; the other commands see to it by themselves

@@ -15,10 +15,14 @@ import click
 from sqlite_utils import Database
 from tqdm import tqdm
 
-from flowsheets import building, estimate, jobs, lock, manifest, parts, paths, recovery, settings
-from flowsheets.building import CacheMaker
+from flowsheets import lock, paths, settings
+from flowsheets.batch import budget, build, recover
+from flowsheets.batch.build import CacheMaker
+from flowsheets.batch.folder import load_batch, new_name, open_folders
 from flowsheets.errors import Command, Count, Problem
-from flowsheets.estimate import Basis
+from flowsheets.jobs import database, states
+from flowsheets.money import estimate
+from flowsheets.money.estimate import Basis
 from flowsheets.paths import PageId
 from flowsheets.settings import Settings
 
@@ -31,11 +35,11 @@ def main(limit: int) -> None:
     """Build the next batch, or more than one where limits ask for it."""
     config = settings.load()
     settings.api_key()  # without one no page is claimed for a batch that cannot be sent
-    db = jobs.connect(config.data_root)
+    db = database.connect(config.data_root)
     with lock.jobs_held(config.data_root):
-        recovery.older_jobs_db(db, config.data_root)
-        recovery.lost_claims(db, config.data_root)
-        recovery.dead_run(db, config)
+        recover.older_jobs_db(db, config.data_root)
+        recover.lost_claims(db, config.data_root)
+        recover.dead_run(db, config)
         unsent = _unsent_pages(config.data_root)
         built = _build(db, config, limit - unsent)
     if not (built or unsent):
@@ -48,23 +52,23 @@ def _build(db: Database, config: Settings, limit: int) -> int:
         return 0
     basis = estimate.basis(db, config)
     _say_the_cost(db, config, limit, basis)
-    pages = jobs.claim(db, config.data_root, limit, config.max_attempts, "submitted")
+    pages = states.claim(db, config.data_root, limit, config.max_attempts, "submitted")
     try:
         _write_folders(config, pages, basis)
     finally:
         # What is in no folder goes back: an image that went away since, or all after a full disk.
-        recovery.lost_claims(db, config.data_root)
+        recover.lost_claims(db, config.data_root)
     return len(pages)
 
 
 def _write_folders(config: Settings, pages: list[PageId], basis: Basis) -> None:
-    sized = parts.sized(config.data_root, pages, config.media_resolution)
+    sized = build.sized(config.data_root, pages, config.media_resolution)
     with tqdm(total=len(pages), desc="build", unit=" pages", disable=None, leave=False) as bar:
-        for part in parts.split(sized, config.batch_pages):
-            name = manifest.new_name(datetime.now(UTC))
+        for part in build.split(sized, config.batch_pages):
+            name = new_name(datetime.now(UTC))
             folder = paths.batches(config.data_root) / name
             cache = _cache_maker(config, len(part), basis)
-            built = building.write_folder(folder, part, config, cache, bar)
+            built = build.write_folder(folder, part, config, cache, bar)
             if built:
                 size = built["bytes"] / 1e6
                 click.echo(f"built batches/{name} {built['pages']} requests, {size:.1f} MB")
@@ -72,9 +76,9 @@ def _write_folders(config: Settings, pages: list[PageId], basis: Basis) -> None:
 
 def _say_the_cost(db: Database, config: Settings, limit: int, basis: Basis) -> None:
     """The estimate of the next pages. Raises `Problem` where it may go past MAX_USD."""
-    pages = jobs.choose(db, config.data_root, limit, config.max_attempts).waiting
+    pages = states.choose(db, config.data_root, limit, config.max_attempts).waiting
     if pages:
-        estimate.hold_to_limit(config, len(pages), basis)
+        budget.hold_to_limit(config, len(pages), basis)
         click.echo(estimate.line(config, len(pages), basis))
 
 
@@ -82,19 +86,21 @@ def _cache_maker(config: Settings, pages: int, basis: Basis) -> CacheMaker | Non
     """What makes the batch's prompt cache, where one pays and the last one did not die."""
     if not estimate.cache_pays(config, pages, basis):
         return None
-    from flowsheets import caching  # brings the SDK along, 0.6 s that no other build needs
+    from flowsheets.batch import (
+        prompt_cache,  # brings the SDK along, 0.6 s that no other build needs
+    )
 
-    if caching.died_in_the_last_batch(config.data_root):
+    if prompt_cache.died_in_the_last_batch(config.data_root):
         return None
-    return lambda name: caching.make(config, name, caching.BATCH_SECONDS)
+    return lambda name: prompt_cache.make(config, name, prompt_cache.BATCH_SECONDS)
 
 
 def _unsent_pages(data_root: Path) -> int:
     """Pages of folders that were built and have no batch yet: the next submit sends them."""
     unsent = 0
-    for folder in manifest.open_folders(data_root):
+    for folder in open_folders(data_root):
         with suppress(Problem):  # a damaged folder is submit's to tell, after the others
-            batch = manifest.load(folder)
+            batch = load_batch(folder)
             unsent += 0 if batch.last("bound") else len(batch.lines)
     return unsent
 

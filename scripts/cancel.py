@@ -5,8 +5,11 @@ python scripts/cancel.py batches/abc
 
 import click
 
-from flowsheets import gemini, jobs, lock, manifest, settings
+from flowsheets import lock, settings
+from flowsheets.batch.folder import find_batch, load_batch
 from flowsheets.errors import Command, Problem
+from flowsheets.gemini import calls
+from flowsheets.jobs import database
 
 
 @click.command(cls=Command)
@@ -14,10 +17,10 @@ from flowsheets.errors import Command, Problem
 def main(wanted: str) -> None:
     """Cancel one batch."""
     config = settings.load()
-    jobs.connect(config.data_root)
-    batch = manifest.find(config.data_root, wanted)
+    database.connect(config.data_root)
+    batch = find_batch(config.data_root, wanted)
     with lock.jobs_held(config.data_root):
-        batch = manifest.load(batch.folder)
+        batch = load_batch(batch.folder)
         if not batch.open:
             click.echo(f"{batch.batch_id or batch.folder} is settled: nothing to cancel")
             return
@@ -28,7 +31,7 @@ def main(wanted: str) -> None:
                 f"Give its pages back: make batch-rescue ID={batch.name}",
             )
         batch.note("cancel_asked")
-        gemini.cancel_batch(batch.batch_id)
+        calls.cancel_batch(batch.batch_id)
     click.echo(f"asked {batch.batch_id} to stop. Next: make batch-fetch ID={batch.batch_id}")
 
 

@@ -17,26 +17,17 @@ import orjson
 from sqlite_utils import Database
 from tqdm import tqdm
 
-from flowsheets import (
-    building,
-    comparison,
-    estimate,
-    gemini,
-    jobs,
-    lock,
-    manifest,
-    paths,
-    prices,
-    settings,
-    settlement,
-    submission,
-    usage,
-)
-from flowsheets.comparison import Way
+from flowsheets import files, lock, paths, settings
+from flowsheets.batch import budget, build, compare, results, submit
+from flowsheets.batch.compare import Way
+from flowsheets.batch.folder import Batch, Line, batch_folders, load_batch, new_name
 from flowsheets.errors import Command, Count, Problem
-from flowsheets.estimate import Basis
-from flowsheets.manifest import Batch, Line
-from flowsheets.operation import Operation
+from flowsheets.gemini import calls
+from flowsheets.gemini.client import ApiProblem
+from flowsheets.gemini.operation import Operation
+from flowsheets.jobs import database, states
+from flowsheets.money import estimate, prices, usage
+from flowsheets.money.estimate import Basis
 from flowsheets.settings import Settings
 
 LIMIT = 5
@@ -47,7 +38,7 @@ LIMIT = 5
 def main(limit: int) -> None:
     """Compare a batch with real time."""
     config = settings.load()
-    db = jobs.connect(config.data_root)
+    db = database.connect(config.data_root)
     try:
         with lock.held(config.data_root, "compare"):
             batch = _last(config.data_root) or _begin(db, config, limit)
@@ -60,27 +51,27 @@ def main(limit: int) -> None:
 
 def _last(data_root: Path) -> Batch | None:
     """The comparison that is under way, or the one that was finished last."""
-    folders = manifest.folders(data_root, paths.comparisons)
-    batches = [manifest.load(folder) for folder in folders]
+    folders = batch_folders(data_root, paths.comparisons)
+    batches = [load_batch(folder) for folder in folders]
     return next((b for b in reversed(batches) if b.open or b.last("settled")), None)
 
 
 def _begin(db: Database, config: Settings, limit: int) -> Batch:
     settings.api_key()
-    pages = jobs.choose(db, config.data_root, limit, config.max_attempts).waiting
+    pages = states.choose(db, config.data_root, limit, config.max_attempts).waiting
     if not pages:
         raise Problem("compare", "no page waits", "make render, or make retry a page")
     basis = estimate.basis(db, config)
-    estimate.hold_to_limit(config, len(pages), basis, ("batch", "realtime"))
+    budget.hold_to_limit(config, len(pages), basis, ("batch", "realtime"))
     click.echo(_estimate(config, len(pages), basis))
     for part in paths.comparisons(config.data_root).glob(".*.part"):  # a kill left it
         shutil.rmtree(part, ignore_errors=True)
-    folder = paths.comparisons(config.data_root) / manifest.new_name(datetime.now(UTC))
+    folder = paths.comparisons(config.data_root) / new_name(datetime.now(UTC))
     with tqdm(total=len(pages), desc="build", unit=" pages", disable=None, leave=False) as bar:
-        built = building.write_folder(folder, pages, config, None, bar)
+        built = build.write_folder(folder, pages, config, None, bar)
     if built is None:
         raise Problem("compare", "the pages' images are gone", "make render")
-    return manifest.load(folder)
+    return load_batch(folder)
 
 
 def _estimate(config: Settings, pages: int, basis: Basis) -> str:
@@ -94,14 +85,14 @@ def _estimate(config: Settings, pages: int, basis: Basis) -> str:
 def _go_on(batch: Batch, db: Database, config: Settings) -> bool:
     """One step further; whether all answers are there."""
     if not batch.last("bound"):
-        submission.finish(batch, None, config)
+        submit.finish(batch, None, config)
     assert batch.batch_id
-    model = comparison.model(batch)
+    model = compare.model(batch)
     _ask_now(batch, model, db)
     responses = batch.folder / "responses.jsonl"
     try:
-        reply = gemini.fetch_batch_results(batch.batch_id, responses)
-    except gemini.ApiProblem as problem:
+        reply = calls.fetch_batch_results(batch.batch_id, responses)
+    except ApiProblem as problem:
         if problem.code not in (403, 404) or problem.key_refused:
             raise
         raise Problem(
@@ -109,21 +100,21 @@ def _go_on(batch: Batch, db: Database, config: Settings) -> bool:
             f"it, or its result file, is gone ({problem.what})",
             f"make compare tries again; to give it up and compare anew, remove {batch.folder}",
         ) from problem
-    submission.keep_reply(batch, reply)
+    submit.keep_reply(batch, reply)
     operation = Operation(reply)
     if not operation.ended or (operation.state == "SUCCEEDED" and not responses.exists()):
         click.echo(f"{batch.batch_id} is {operation.state}. Next: make compare, to finish")
         return False
     if not responses.exists():
-        submission.let_go(batch)
+        submit.let_go(batch)
         batch.note("refused", reason=operation.state)
         raise Problem(batch.batch_id, f"ended as {operation.state}", "make compare begins anew")
-    seen = settlement.sight(batch, responses)
+    seen = results.sight(batch, responses)
     if seen.faults:
         raise Problem(responses, seen.faults[0], "Look at it, or remove the folder")
-    with jobs.transaction(db):
-        usage.note(db, (usage.row(paid) for paid in comparison.of_batch(batch).paid))
-    submission.let_go(batch)
+    with database.transaction(db):
+        usage.note(db, (usage.row(paid) for paid in compare.of_batch(batch).paid))
+    submit.let_go(batch)
     batch.note("settled")
     return True
 
@@ -133,18 +124,18 @@ def _ask_now(batch: Batch, model: str, db: Database) -> None:
     requests = (batch.folder / "requests.jsonl").open("rb")
     with requests, tqdm(batch.lines, "real time", unit=" pages", disable=None, leave=False) as bar:
         for line, raw in zip(bar, requests, strict=True):
-            if not comparison.asked(batch, line["index"]):
+            if not compare.asked(batch, line["index"]):
                 _ask_one(batch, line, orjson.loads(raw)["request"], model)
-    with jobs.transaction(db):
-        usage.note(db, (usage.row(paid) for paid in comparison.of_real_time(batch).paid))
+    with database.transaction(db):
+        usage.note(db, (usage.row(paid) for paid in compare.of_real_time(batch).paid))
 
 
 def _ask_one(batch: Batch, line: Line, request: dict[str, Any], model: str) -> None:
-    saved = comparison.real_time_answer(batch, line["index"], jobs.now())
+    saved = compare.real_time_answer(batch, line["index"], states.now())
     try:
-        with paths.appearing(saved, reserve=paths.ANSWER_BYTES) as file:
-            file.write(gemini.generate(model, request))
-    except gemini.ApiProblem as problem:
+        with files.appearing(saved, reserve=files.ANSWER_BYTES) as file:
+            file.write(calls.generate(model, request))
+    except ApiProblem as problem:
         if problem.for_every_page:
             raise
         # It may have been paid for: it is not asked again.
@@ -152,8 +143,8 @@ def _ask_one(batch: Batch, line: Line, request: dict[str, Any], model: str) -> N
 
 
 def _show(batch: Batch) -> None:
-    now, later = comparison.of_real_time(batch), comparison.of_batch(batch)
-    click.echo(f"{len(batch.lines)} pages of {batch.folder}, {comparison.model(batch)}")
+    now, later = compare.of_real_time(batch), compare.of_batch(batch)
+    click.echo(f"{len(batch.lines)} pages of {batch.folder}, {compare.model(batch)}")
     names = ("answers", "tokens in", "cached", "tokens out", "thinking", "dollars")
     click.echo(f"{'way':<10}" + "".join(f"{name:>12}" for name in names))
     for name, way in (("real time", now), ("batch", later)):
@@ -167,7 +158,7 @@ def _show(batch: Batch) -> None:
         said = prices.dollars(way.usd) if way.usd is not None else "not known"
         click.echo(f"{name:<10}" + "".join(f"{count:>12,}" for count in counts) + f"{said:>12}")
     _show_ratio(now, later)
-    both = comparison.difference(now, later)
+    both = compare.difference(now, later)
     click.echo(
         f"readings: {both.pages} of {len(batch.lines)} pages read both ways, {both.rows_both} rows"
         f" found by both, {both.rows_one} by one of them; characters that differ: {both.rate:.1%}"

@@ -23,9 +23,11 @@ from typing import Any, NamedTuple
 import click
 import orjson
 
-from flowsheets import jobs, manifest, prices, settings, usage
+from flowsheets import settings
+from flowsheets.batch.folder import CLOSING, Batch, batch_folders, load_batch
 from flowsheets.errors import Command, Problem, warn
-from flowsheets.manifest import Batch
+from flowsheets.jobs import database
+from flowsheets.money import prices, usage
 from flowsheets.paths import PageId
 
 WAYS = {"realtime": "real time", "batch": "batch", "flex": "flex"}
@@ -82,7 +84,7 @@ def main(as_json: bool, as_csv: bool, unknown: tuple[str, ...]) -> None:
     if unknown:
         raise Problem("FORMAT", f"{unknown[0].strip('-')!r} is unknown", "Give json, csv, or none")
     config = settings.load()
-    db = jobs.connect(config.data_root)
+    db = database.connect(config.data_root)
     groups: dict[Group, Spent] = {}
     for answer, usd, price_list in usage.noted(db):
         group = (answer.requested_at[:7], answer.model, answer.mode)
@@ -168,16 +170,16 @@ def _show(groups: dict[Group, Spent]) -> None:
 def _kept(data_root: Path) -> list[Cache]:
     """The batches' prompt caches, oldest first."""
     kept = []
-    for folder in manifest.folders(data_root):
+    for folder in batch_folders(data_root):
         with suppress(Problem):  # a damaged folder is told by whoever works on it
-            batch = manifest.load(folder)
+            batch = load_batch(folder)
             if batch.cached_content:
                 kept.append(_cache(batch))
     return kept
 
 
 def _cache(batch: Batch) -> Cache:
-    built, ended = batch.last("built") or {}, batch.last(*manifest.CLOSING)
+    built, ended = batch.last("built") or {}, batch.last(*CLOSING)
     end = datetime.fromisoformat(ended["at"]) if ended else datetime.now(UTC)
     kept = end - datetime.fromisoformat(built["at"])
     tokens, hours = Decimal(built["cached_tokens"]), Decimal(kept.total_seconds()) / 3600

@@ -15,8 +15,10 @@ import click
 from sqlite_utils import Database
 from tqdm import tqdm
 
-from flowsheets import jobs, paths, scan, settings
+from flowsheets import paths, settings
 from flowsheets.errors import Command, Problem, warn
+from flowsheets.jobs import database, states
+from flowsheets.page import scan
 from flowsheets.paths import PageId
 
 
@@ -32,7 +34,7 @@ def main() -> None:
         )
     with suppress(FileExistsError):  # a file: connect says so
         config.data_root.mkdir(parents=True, exist_ok=True)
-    db = jobs.connect(config.data_root)
+    db = database.connect(config.data_root)
     new = skipped = 0
     named = _named(db)
     pdfs = _pdfs(config.scans_root)
@@ -45,7 +47,7 @@ def main() -> None:
                     f"{pdf} is skipped: its name differs from {twin} by the ending alone; rename it"
                 )
                 continue
-            new += jobs.register(db, pages)
+            new += states.register(db, pages)
         except scan.NoPageImage as error:
             skipped += 1
             warn(f"{pdf} is skipped: {error}")

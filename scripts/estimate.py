@@ -9,9 +9,12 @@ from decimal import Decimal
 
 import click
 
-from flowsheets import estimate, jobs, parts, prices, settings
+from flowsheets import settings
+from flowsheets.batch import budget, build
 from flowsheets.errors import Command, Count
-from flowsheets.estimate import Basis, PageTokens
+from flowsheets.jobs import database, states
+from flowsheets.money import estimate, prices
+from flowsheets.money.estimate import Basis, PageTokens
 from flowsheets.settings import Settings
 
 LIMIT = 50
@@ -22,13 +25,13 @@ LIMIT = 50
 def main(limit: int) -> None:
     """Say what the next pages would cost."""
     config = settings.load()
-    db = jobs.connect(config.data_root)
-    waiting = jobs.choose(db, config.data_root, limit, config.max_attempts).waiting
+    db = database.connect(config.data_root)
+    waiting = states.choose(db, config.data_root, limit, config.max_attempts).waiting
     basis = estimate.basis(db, config)
-    out = estimate.still_out(db)
+    out = budget.still_out(db)
     if waiting:
-        sized = parts.sized(config.data_root, waiting, config.media_resolution)
-        batches = len(list(parts.split(sized, config.batch_pages)))
+        sized = build.sized(config.data_root, waiting, config.media_resolution)
+        batches = len(list(build.split(sized, config.batch_pages)))
         megabytes = sum(size for _, size in sized) / 1e6
         in_batches = f"{batches} batch" + ("es" if batches > 1 else "")
         click.echo(f"{len(waiting)} pages wait, {in_batches}, {megabytes:.1f} MB to upload")

@@ -16,9 +16,11 @@ import orjson
 from sqlite_utils import Database
 from tqdm import tqdm
 
-from flowsheets import cells, index, jobs, paths, settings, tables
+from flowsheets import display, files, paths, settings
 from flowsheets.errors import Command
-from flowsheets.page import POSITIONS
+from flowsheets.index import tables, update
+from flowsheets.jobs import database
+from flowsheets.page.schema import POSITIONS
 
 # Columns in order, and the data dictionary.
 COLUMNS = {
@@ -51,22 +53,22 @@ FORMULAS = (
 def main() -> None:
     """Write the tables for other programs."""
     config = settings.load()
-    jobs_db = jobs.connect(config.data_root)
+    jobs_db = database.connect(config.data_root)
     folder = paths.export(config.data_root)
     with tables.writing(config.data_root) as db:
-        index.update(config, jobs_db, db)
+        update.update(config, jobs_db, db)
         total = db.execute("SELECT count(*) FROM entries WHERE joined_text IS NOT NULL").fetchone()
         plays = tqdm(_plays(db), "export", *total, unit=" plays", disable=None, leave=False)
-        paths.write_whole(folder / "plays.dictionary.csv", _dictionary())
+        files.write_whole(folder / "plays.dictionary.csv", _dictionary())
         with (
-            paths.appearing(folder / "plays.csv") as csv_file,
-            paths.appearing(folder / "plays.jsonl") as jsonl_file,
+            files.appearing(folder / "plays.csv") as csv_file,
+            files.appearing(folder / "plays.jsonl") as jsonl_file,
         ):
             text = io.TextIOWrapper(csv_file, encoding="utf-8", newline="", write_through=True)
             table = _writer(text)
             table.writerow(COLUMNS)
             for play in plays:
-                table.writerow([cells.harmless(cell) for cell in play])
+                table.writerow([display.harmless(cell) for cell in play])
                 line = dict(zip(COLUMNS, play, strict=True))
                 jsonl_file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
             text.detach()

@@ -13,25 +13,19 @@ import click
 import orjson
 from sqlite_utils import Database
 
-from flowsheets import (
-    doubts,
-    gemini,
-    jobs,
-    lock,
-    manifest,
-    recovery,
-    response,
-    restoration,
-    settings,
-    settlement,
-    submission,
-)
+from flowsheets import lock, settings
+from flowsheets.batch import recover, restore, results, submit
+from flowsheets.batch.folder import Batch, find_batch, load_batch, open_folders
+from flowsheets.batch.results import Tally
 from flowsheets.errors import Command, Problem, raise_all, warn
-from flowsheets.manifest import Batch
-from flowsheets.operation import UNDER_WAY, Operation
-from flowsheets.response import Unread
+from flowsheets.gemini import calls
+from flowsheets.gemini.calls import ResultsGone
+from flowsheets.gemini.client import ApiProblem
+from flowsheets.gemini.operation import UNDER_WAY, Operation
+from flowsheets.jobs import database, date_checks, states
+from flowsheets.page import response
+from flowsheets.page.response import Unread
 from flowsheets.settings import Settings
-from flowsheets.settlement import Tally
 
 # The API's target; a batch that takes longer may be stalled, and expires at 48.
 LATE = timedelta(hours=24)
@@ -45,19 +39,19 @@ FILE_MAY_LAG = timedelta(hours=1)
 def main(wanted: str) -> None:
     """Collect one batch, or all that have ended."""
     config = settings.load()
-    db = jobs.connect(config.data_root)
-    began = jobs.now()
+    db = database.connect(config.data_root)
+    began = states.now()
     try:
         with lock.held(config.data_root, "jobs"):
-            recovery.older_jobs_db(db, config.data_root)
-            recovery.lost_claims(db, config.data_root)
-            recovery.dead_run(db, config)
-            restoration.lost_folders(db, config.data_root)
+            recover.older_jobs_db(db, config.data_root)
+            recover.lost_claims(db, config.data_root)
+            recover.dead_run(db, config)
+            restore.lost_folders(db, config.data_root)
             problems = _fetch_all(db, config, wanted.strip())
     except lock.Held as held:
         click.echo(f"nothing fetched: {held.holder} is at work on the batches")
         return
-    if to_check := doubts.line(db, began, in_batches=True):
+    if to_check := date_checks.line(db, began, in_batches=True):
         click.echo(to_check)
     raise_all(problems)
 
@@ -65,27 +59,27 @@ def main(wanted: str) -> None:
 def _fetch_all(db: Database, config: Settings, wanted: str) -> list[Problem]:
     """One batch's trouble is its own: the others are fetched before it is told."""
     if wanted:
-        folders = [manifest.find(config.data_root, wanted).folder]
+        folders = [find_batch(config.data_root, wanted).folder]
     else:
-        folders = list(manifest.open_folders(config.data_root))
+        folders = list(open_folders(config.data_root))
     problems = []
     for folder in folders:
         problem = _fetch_or_problem(folder, db, config, asked=bool(wanted))
         if problem:
             problems.append(problem)
-        if isinstance(problem, gemini.ApiProblem) and problem.everywhere:
+        if isinstance(problem, ApiProblem) and problem.everywhere:
             break
     return problems
 
 
 def _fetch_or_problem(folder: Path, db: Database, config: Settings, asked: bool) -> Problem | None:
     try:
-        batch = manifest.load(folder)
+        batch = load_batch(folder)
         if batch.open:
             _fetch(batch, db, config, asked)
         elif asked and not _collect_late(batch, db, config):
             click.echo(f"{batch.batch_id or folder}: nothing is left to fetch", err=True)
-    except submission.Later as later:
+    except submit.Later as later:
         if asked:
             return later  # unasked, the next run goes on by itself
     except Problem as problem:
@@ -95,7 +89,7 @@ def _fetch_or_problem(folder: Path, db: Database, config: Settings, asked: bool)
 
 def _fetch(batch: Batch, db: Database, config: Settings, asked: bool) -> None:
     if not batch.last("bound"):
-        submission.finish(batch, db, config)
+        submit.finish(batch, db, config)
         click.echo(f"submitted {batch.batch_id} {len(batch.lines)} pages")
     operation = _ask(batch, asked)
     if operation is None:
@@ -113,9 +107,9 @@ def _fetch(batch: Batch, db: Database, config: Settings, asked: bool) -> None:
     if tally.pages or asked:
         click.echo(f"fetched {batch.batch_id} {len(batch.lines)} pages: {tally}")
     try:
-        submission.let_go(batch)
-    except gemini.ApiProblem as problem:
-        raise submission.Later(
+        submit.let_go(batch)
+    except ApiProblem as problem:
+        raise submit.Later(
             batch.folder, f"all is fetched, but {problem.what}", "The next fetch tidies up"
         ) from problem
     batch.note("settled", **vars(_fetched(batch)))
@@ -135,14 +129,14 @@ def _collect_late(batch: Batch, db: Database, config: Settings) -> bool:
     if not (settled and settled.get("rescued") and batch.batch_id) or responses.exists():
         return False
     try:
-        gemini.fetch_batch_results(batch.batch_id, responses)
-    except gemini.ApiProblem as problem:
+        calls.fetch_batch_results(batch.batch_id, responses)
+    except ApiProblem as problem:
         if problem.code not in (403, 404) or problem.key_refused:
             raise
     if not responses.exists():
         return False
-    seen = settlement.sight(batch, responses)
-    settlement.settle_batch(batch, db, config.data_root, seen, settlement.NO_RESPONSE, config.model)
+    seen = results.sight(batch, responses)
+    results.settle_batch(batch, db, config.data_root, seen, results.NO_RESPONSE, config.model)
     click.echo(
         f"{batch.batch_id} ran after it was given up: {len(seen.offsets)} responses are kept in"
         f" {responses} and counted by make cost; its pages stay as they are"
@@ -158,9 +152,9 @@ def _ask(batch: Batch, asked: bool) -> Operation | None:
     if responses.exists() and kept and kept.ended:
         return kept
     try:
-        reply = gemini.fetch_batch_results(batch.batch_id, responses)
-    except gemini.ResultsGone as gone:
-        submission.keep_reply(batch, gone.operation)
+        reply = calls.fetch_batch_results(batch.batch_id, responses)
+    except ResultsGone as gone:
+        submit.keep_reply(batch, gone.operation)
         first = batch.last("file_gone") or batch.note("file_gone", reason=gone.what)
         _warn_daily(
             batch,
@@ -171,11 +165,11 @@ def _ask(batch: Batch, asked: bool) -> Operation | None:
             asked,
         )
         return None
-    except gemini.ApiProblem as problem:
+    except ApiProblem as problem:
         if problem.code != 404:
             raise
-        raise submission.unknown(batch.batch_id) from problem
-    submission.keep_reply(batch, reply)
+        raise submit.unknown(batch.batch_id) from problem
+    submit.keep_reply(batch, reply)
     return Operation(reply)
 
 
@@ -225,7 +219,7 @@ def _wait_for_the_file(batch: Batch, operation: Operation, asked: bool) -> None:
 
 def _settle(batch: Batch, operation: Operation, db: Database, config: Settings) -> Tally:
     responses = batch.folder / "responses.jsonl"
-    seen = settlement.sight(batch, responses) if responses.exists() else settlement.Sighting()
+    seen = results.sight(batch, responses) if responses.exists() else results.Sighting()
     if seen.faults:
         more = f" and {len(seen.faults) - 1} more faults" if len(seen.faults) > 1 else ""
         if not batch.last("quarantined"):
@@ -235,7 +229,7 @@ def _settle(batch: Batch, operation: Operation, db: Database, config: Settings) 
             f"{seen.faults[0]}{more}. Nothing of it is used, its pages stay submitted",
             f"Look at the file, then make batch-rescue ID={batch.batch_id}",
         )
-    return settlement.settle_batch(
+    return results.settle_batch(
         batch, db, config.data_root, seen, _of_a_missing_page(operation), config.model
     )
 
@@ -243,10 +237,10 @@ def _settle(batch: Batch, operation: Operation, db: Database, config: Settings) 
 def _of_a_missing_page(operation: Operation) -> Unread:
     """What it means for a page that the batch ended and no line speaks of it."""
     if operation.state == "FAILED":
-        return Unread(f"the batch failed: {response.explain(operation.error)}")
+        return Unread("batch_failed", f"the batch failed: {response.explain(operation.error)}")
     if operation.state == "SUCCEEDED":
-        return settlement.NO_RESPONSE
-    return Unread(f"the batch was {operation.state} before this page ran", ran=False)
+        return results.NO_RESPONSE
+    return Unread("batch_ended", f"the batch was {operation.state} before this page ran", ran=False)
 
 
 def _warn_daily(batch: Batch, kind: str, line: str, asked: bool) -> None:

@@ -7,17 +7,19 @@ Deleting flowsheets.db loses nothing. Whoever reads it meanwhile sees the old st
 
 import click
 
-from flowsheets import index, jobs, settings, tables
+from flowsheets import settings
 from flowsheets.errors import Command
+from flowsheets.index import tables, update
+from flowsheets.jobs import database
 
 
 @click.command(cls=Command)
 def main() -> None:
     """Make the database of all pages and rows."""
     config = settings.load()
-    jobs_db = jobs.connect(config.data_root)
+    jobs_db = database.connect(config.data_root)
     with tables.writing(config.data_root) as db:
-        tally = index.update(config, jobs_db, db)
+        tally = update.update(config, jobs_db, db)
     click.echo(
         f"indexed {tally.pages} pages: {tally.read} read, {tally.changed} changed,"
         f" {tally.gone} gone, {tally.damaged} damaged. Next: make browse, or make review"

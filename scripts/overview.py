@@ -13,10 +13,12 @@ import click
 import orjson
 from sqlite_utils import Database
 
-from flowsheets import doubts, jobs, manifest, prices, settings, usage
+from flowsheets import settings
+from flowsheets.batch.folder import Batch, load_batch, open_folders
 from flowsheets.errors import Command, Problem, warn
-from flowsheets.manifest import Batch
-from flowsheets.operation import Operation
+from flowsheets.gemini.operation import Operation
+from flowsheets.jobs import database, date_checks, states
+from flowsheets.money import prices, usage
 from flowsheets.settings import Settings
 
 # Lines of each part, so that all of it fits into 24 of 80 characters with an id of 36, which is
@@ -29,8 +31,8 @@ REASONS = 5
 def main() -> None:
     """Show where the pages are."""
     config = settings.load()
-    db = jobs.connect(config.data_root)
-    counts = jobs.counts(db)
+    db = database.connect(config.data_root)
+    counts = states.counts(db)
     if not counts:
         click.echo("no pages yet. Next: make discover")
         return
@@ -44,14 +46,14 @@ def main() -> None:
 def _show_pages(counts: dict[str, int], width: int) -> None:
     total = sum(counts.values())
     room = width - 32
-    for status in (*jobs.STATUSES, *sorted(set(counts) - set(jobs.STATUSES))):
+    for status in (*states.STATUSES, *sorted(set(counts) - set(states.STATUSES))):
         if not (count := counts.get(status)):
             continue
         share = count / total
         percent = "<1%" if share < 0.01 else f"{int(100 * share)}%"  # 100% is all of them
         bar = "#" * max(round(room * share), 1)
         click.echo(f"{status:<15} {count:>8,} {percent:>5}  {bar}")
-        if status not in jobs.STATUSES:
+        if status not in states.STATUSES:
             click.echo("                (a status that is not ours)")
 
 
@@ -65,7 +67,7 @@ def _show_errors(db: Database, config: Settings, width: int) -> None:
         return
     latest = {_kind(error): error for (error,) in found}
     groups = Counter(_kind(error) for (error,) in found).most_common()
-    tired = jobs.out_of_tries(db, config.max_attempts)
+    tired = states.out_of_tries(db, config.max_attempts)
     click.echo(
         f"\nfailed, by their last error ({tired:,} with no tries left: make retry gives new ones)"
         if tired
@@ -90,7 +92,7 @@ def _show_money_and_doubts(db: Database) -> None:
     if without:
         said.append(f"{without:,} answer{'s' * (without != 1)} without a known price")
     lines = [f"{'; '.join(said)}. Next: make cost"] if said else []
-    if to_check := doubts.line(db):
+    if to_check := date_checks.line(db):
         lines.append(to_check)
     for number, line in enumerate(lines):
         click.echo(line if number else f"\n{line}")
@@ -99,9 +101,9 @@ def _show_money_and_doubts(db: Database) -> None:
 def _show_batches(data_root: Path) -> None:
     out: list[Batch] = []
     troubled = []
-    for folder in manifest.open_folders(data_root):
+    for folder in open_folders(data_root):
         try:
-            batch = manifest.load(folder)
+            batch = load_batch(folder)
         except Problem as problem:
             warn(problem.message)
             continue

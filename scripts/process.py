@@ -19,25 +19,19 @@ import click
 from sqlite_utils import Database
 from tqdm import tqdm
 
-from flowsheets import (
-    caching,
-    doubts,
-    estimate,
-    gemini,
-    jobs,
-    lock,
-    manifest,
-    paths,
-    recovery,
-    settings,
-    settlement,
-)
+from flowsheets import files, lock, paths, settings
+from flowsheets.batch import prompt_cache, recover, results
+from flowsheets.batch.folder import new_name
+from flowsheets.batch.results import Outcome, Tally
 from flowsheets.errors import Command, Count, Problem, warn
+from flowsheets.gemini import calls
+from flowsheets.gemini.client import ApiProblem
+from flowsheets.jobs import database, date_checks, states
+from flowsheets.money import estimate
+from flowsheets.page.request import page_request
+from flowsheets.page.response import Unread
 from flowsheets.paths import PageId
-from flowsheets.request import page_request
-from flowsheets.response import Unread
 from flowsheets.settings import Settings
-from flowsheets.settlement import Outcome, Tally
 
 LIMIT = 50
 CACHE_SECONDS = 3600  # a run that takes longer goes on without
@@ -57,8 +51,8 @@ def main(limit: int, workers: int | None, tier: str) -> None:
     if mode is None:
         raise Problem("TIER", f"{tier!r} is unknown", "Give TIER=flex, TIER=standard, or none")
     config = settings.load()
-    db = jobs.connect(config.data_root)
-    began = jobs.now()
+    db = database.connect(config.data_root)
+    began = states.now()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: in good order
     try:
         with lock.held(config.data_root, "process"):
@@ -67,14 +61,14 @@ def main(limit: int, workers: int | None, tier: str) -> None:
         click.echo(f"nothing processed: {held.holder} is at work on the pages")
         return
     click.echo(f"processed {tally.pages} pages: {tally}. Next: make status")
-    if to_check := doubts.line(db, began, in_batches=False):
+    if to_check := date_checks.line(db, began, in_batches=False):
         click.echo(to_check)
 
 
 def _process(db: Database, config: Settings, limit: int, workers: int, mode: str) -> Tally:
-    recovery.older_jobs_db(db, config.data_root)
-    recovery.settle_dead_run(db, config)
-    pages = jobs.claim(
+    recover.older_jobs_db(db, config.data_root)
+    recover.settle_dead_run(db, config)
+    pages = states.claim(
         db, config.data_root, limit, config.max_attempts, "processing", asked=config.model
     )
     if not pages:
@@ -86,7 +80,7 @@ def _process(db: Database, config: Settings, limit: int, workers: int, mode: str
     finally:
         # Whatever stopped the run, a full disk say: an answer that is saved was paid for and is
         # used, now or by the next command; what was not asked goes back to the queue.
-        recovery.settle_dead_run(db, config)
+        recover.settle_dead_run(db, config)
         _let_go(cached_content)
 
 
@@ -127,10 +121,10 @@ def _ask(page: PageId, config: Settings, cached_content: str | None, mode: str) 
     try:
         image = paths.png(config.data_root, page).read_bytes()
     except OSError:
-        return Unread("the page's image is missing; make render", ran=False)
-    saved = paths.real_time_response(config.data_root, page, jobs.now(), mode)
+        return Unread("no_image", "the page's image is missing; make render", ran=False)
+    saved = paths.real_time_response(config.data_root, page, states.now(), mode)
     # The room is taken before the call: a disk that fills up meanwhile loses no paid answer.
-    with paths.appearing(saved, reserve=paths.ANSWER_BYTES) as file:
+    with files.appearing(saved, reserve=files.ANSWER_BYTES) as file:
         file.write(_answer(image, config, cached_content, mode))
     return saved
 
@@ -140,29 +134,29 @@ def _answer(image: bytes, config: Settings, cached_content: str | None, mode: st
     tier = "flex" if mode == "flex" else None
     try:
         body = page_request(encoded, config.media_resolution, cached_content, tier)
-        return gemini.generate(config.model, body)
-    except gemini.ApiProblem as problem:
+        return calls.generate(config.model, body)
+    except ApiProblem as problem:
         if tier and problem.code == 400 and re.search("tier|flex", problem.what, re.IGNORECASE):
             raise Problem("TIER", problem.what, "Give TIER=standard, or take a batch") from problem
         if not cached_content or problem.code not in (403, 404) or problem.key_refused:
             raise
         # The cache outlived its hour: refused, so not paid for, and asked again without.
         body = page_request(encoded, config.media_resolution, service_tier=tier)
-        return gemini.generate(config.model, body)
+        return calls.generate(config.model, body)
 
 
 def _settle(db: Database, config: Settings, page: PageId, call: "Future[Answer]") -> Tally:
     try:
         answer = call.result()
-    except gemini.ApiProblem as problem:
+    except ApiProblem as problem:
         if problem.for_every_page:  # no page is to lose a try to it
             raise
-        answer = Unread(problem.what)
+        answer = Unread(f"http_{problem.code or 0}", problem.what)
     if isinstance(answer, Unread):
         outcome = Outcome(page, answer, config.model)
     else:
-        outcome = recovery.read_saved(page, answer, config.model)
-    return settlement.settle(db, config.data_root, [outcome], old="processing")
+        outcome = recover.read_saved(page, answer, config.model)
+    return results.settle(db, config.data_root, [outcome], old="processing")
 
 
 def _cache_prompt(config: Settings) -> str | None:
@@ -170,14 +164,14 @@ def _cache_prompt(config: Settings) -> str | None:
     if not estimate.cache_is_worth_asking_for(config):
         return None
     # A name of its own: with an unclear end, every cache of that name is let go of.
-    cache = caching.make(config, f"now-{manifest.new_name(datetime.now(UTC))}", CACHE_SECONDS)
+    cache = prompt_cache.make(config, f"now-{new_name(datetime.now(UTC))}", CACHE_SECONDS)
     return cache.name if cache else None
 
 
 def _let_go(cached_content: str | None) -> None:
     if cached_content:
         with suppress(Problem):  # it ends by itself within the hour
-            gemini.delete_cache(cached_content)
+            calls.delete_cache(cached_content)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,10 @@ import click
 from sqlite_utils import Database
 from tqdm import tqdm
 
-from flowsheets import jobs, lock, paths, scan, settings
+from flowsheets import lock, paths, settings
 from flowsheets.errors import Command, Count, Problem
+from flowsheets.jobs import database, states
+from flowsheets.page import scan
 from flowsheets.paths import PageId
 from flowsheets.settings import Settings
 
@@ -43,7 +45,7 @@ class Rendered(NamedTuple):
 def main(limit: int, workers: int | None) -> None:
     """Turn pending pages into upright 1-bit PNGs."""
     config = settings.load()
-    db = jobs.connect(config.data_root)
+    db = database.connect(config.data_root)
     try:
         with lock.held(config.data_root, "render"):
             rendered, failed = _render_all(db, config, limit, workers or config.render_concurrency)
@@ -67,7 +69,7 @@ def _render_all(db: Database, config: Settings, limit: int, workers: int) -> tup
 
 def _without_image(db: Database, config: Settings) -> Iterator[PageId]:
     """Pages to render: pending ones, and those whose rendering failed and may be tried again."""
-    for page, status in jobs.to_render(db, config.max_attempts):
+    for page, status in states.to_render(db, config.max_attempts):
         if status != "failed" or not paths.png(config.data_root, page).is_file():
             yield page
 
@@ -115,16 +117,16 @@ def _render_page(task: tuple[PageId, Path, Path]) -> Rendered:
 def _flip(db: Database, data_root: Path, chunk: list[Rendered]) -> tuple[int, int]:
     old = ("pending", "rendering", "failed")
     rendered = failed = 0
-    with jobs.transaction(db):
+    with database.transaction(db):
         for page, reason in chunk:
             if reason is None:
                 image = str(paths.png(data_root, page))
                 rendered += len(
-                    jobs.flip(db, [page], old, "rendered", image_path=image, last_error=None)
+                    states.flip(db, [page], old, "rendered", image_path=image, last_error=None)
                 )
             else:
                 failed += len(
-                    jobs.flip(db, [page], old, "failed", count_try=True, last_error=reason)
+                    states.flip(db, [page], old, "failed", count_try=True, last_error=reason)
                 )
     return rendered, failed
 

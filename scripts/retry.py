@@ -9,8 +9,9 @@ status is none of ours, set by hand say, comes back so as well.
 import click
 from sqlite_utils import Database
 
-from flowsheets import doubts, jobs, lock, paths, settings
+from flowsheets import files, lock, paths, settings
 from flowsheets.errors import Command, Count, Problem
+from flowsheets.jobs import database, date_checks, states
 from flowsheets.paths import PageId
 from flowsheets.settings import Settings
 
@@ -29,7 +30,7 @@ def main(pdf: str, page: int | None) -> None:
             'Give both: make retry PDF="1990/January 1990/1990-01jan0106.pdf" PAGE=5',
         )
     config = settings.load()
-    db = jobs.connect(config.data_root)
+    db = database.connect(config.data_root)
     one = PageId(pdf, page)
     with lock.jobs_held(config.data_root):
         _retry(db, config, one)
@@ -37,7 +38,7 @@ def main(pdf: str, page: int | None) -> None:
 
 
 def _retry(db: Database, config: Settings, page: PageId) -> None:
-    row = jobs.row(db, page)
+    row = states.row(db, page)
     if row is None:
         raise Problem(str(page), "is not in jobs.db", "PDF is relative to SCANS_ROOT; make status")
     if row["status"] in UNDER_WAY:
@@ -47,12 +48,12 @@ def _retry(db: Database, config: Settings, page: PageId) -> None:
     result = paths.result(config.data_root, page)
     has_result = result.exists()
     if has_result:  # a copy: whenever a kill comes, a completed page has its result
-        kept = result.with_name(f"{result.name}.{jobs.now()[:19].replace(':', '')}")
-        paths.write_whole(kept, result.read_bytes())
+        kept = result.with_name(f"{result.name}.{states.now()[:19].replace(':', '')}")
+        files.write_whole(kept, result.read_bytes())
     has_image = paths.png(config.data_root, page).is_file()
-    with jobs.transaction(db):
-        doubts.forget(db, page)
-        moved = jobs.flip(
+    with database.transaction(db):
+        date_checks.forget(db, page)
+        moved = states.flip(
             db,
             [page],
             row["status"],

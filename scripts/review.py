@@ -20,9 +20,12 @@ from sqlite_utils import Database
 from tabulate import tabulate  # type: ignore[import-untyped]
 from tqdm import tqdm
 
-from flowsheets import doubts, index, ink, jobs, reviews, settings, tables
+from flowsheets import settings
 from flowsheets.errors import Command, Count, Problem, warn
-from flowsheets.index import Stamp
+from flowsheets.index import reviews, tables, update
+from flowsheets.index.update import Stamp
+from flowsheets.jobs import database, date_checks
+from flowsheets.page import form
 from flowsheets.settings import Settings
 
 LIMIT = 50
@@ -35,7 +38,7 @@ class Measured(NamedTuple):
 
     page: str
     stamp: Stamp
-    blocks: tuple[ink.Block | None, ...]
+    blocks: tuple[form.Block | None, ...]
     reason: str | None = None
 
 
@@ -44,13 +47,13 @@ class Measured(NamedTuple):
 def main(limit: int) -> None:
     """Say which pages to look at first."""
     config = settings.load()
-    jobs_db = jobs.connect(config.data_root)
+    jobs_db = database.connect(config.data_root)
     with tables.writing(config.data_root) as db:
-        index.update(config, jobs_db, db)
+        update.update(config, jobs_db, db)
         unmeasured = _unmeasured(db, config.data_root)
     _measure(unmeasured, config)
     with tables.writing(config.data_root) as db:
-        reviews.refresh(db, config.max_attempts, doubts.noted(jobs_db))
+        reviews.refresh(db, config.max_attempts, date_checks.noted(jobs_db))
         _show(db, limit)
 
 
@@ -65,7 +68,7 @@ def _unmeasured(db: Database, data_root: Path) -> list[tuple[str, Path, Stamp]]:
         " WHERE image_path IS NOT NULL AND entry_count IS NOT NULL ORDER BY pdf_path, page_number"
     )
     stamped = [
-        (page, data_root / path, index.stamp(data_root / path)) for page, path in images.fetchall()
+        (page, data_root / path, update.stamp(data_root / path)) for page, path in images.fetchall()
     ]
     return [(page, path, stamp) for page, path, stamp in stamped if known.get(page) != stamp]
 
@@ -106,7 +109,7 @@ def _measured(pages: list[tuple[str, Path, Stamp]], workers: int) -> Iterator[Me
 def _measure_page(task: tuple[str, Path, Stamp]) -> Measured:
     page, png, stamp = task
     try:
-        return Measured(page, stamp, ink.blocks(png))
+        return Measured(page, stamp, form.blocks(png))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         return Measured(page, stamp, (None,) * 4, str(error))
 

@@ -9,10 +9,14 @@ from pathlib import Path
 import click
 from sqlite_utils import Database
 
-from flowsheets import gemini, jobs, lock, manifest, settings, submission
+from flowsheets import lock, settings
+from flowsheets.batch import submit
+from flowsheets.batch.folder import Batch, find_batch, load_batch, open_folders
 from flowsheets.errors import Command, Problem, raise_all
-from flowsheets.manifest import Batch
-from flowsheets.operation import Operation
+from flowsheets.gemini import calls
+from flowsheets.gemini.client import ApiProblem
+from flowsheets.gemini.operation import Operation
+from flowsheets.jobs import database
 from flowsheets.settings import Settings
 
 
@@ -21,11 +25,11 @@ from flowsheets.settings import Settings
 def main(wanted: str) -> None:
     """Show the state, the counts and the age of batches."""
     config = settings.load()
-    db = jobs.connect(config.data_root)
+    db = database.connect(config.data_root)
     if wanted.strip():
-        _show(manifest.find(config.data_root, wanted), db, config)
+        _show(find_batch(config.data_root, wanted), db, config)
         return
-    folders = list(manifest.open_folders(config.data_root))
+    folders = list(open_folders(config.data_root))
     if not folders:
         click.echo("no open batches. Next: make batch-submit")
     raise_all(_show_all(folders, db, config))
@@ -36,10 +40,10 @@ def _show_all(folders: list[Path], db: Database, config: Settings) -> list[Probl
     problems: list[Problem] = []
     for folder in folders:
         try:
-            _show(manifest.load(folder), db, config)
+            _show(load_batch(folder), db, config)
         except Problem as problem:
             problems.append(problem)
-            if isinstance(problem, gemini.ApiProblem) and problem.everywhere:
+            if isinstance(problem, ApiProblem) and problem.everywhere:
                 break
     return problems
 
@@ -50,12 +54,12 @@ def _show(batch: Batch, db: Database, config: Settings) -> None:
         click.echo(f"{_unsent(batch, config)}, {len(batch.lines)} requests, {_age(_built(batch))}")
         return
     try:
-        reply = gemini.get_batch(batch.batch_id)
-    except gemini.ApiProblem as problem:
+        reply = calls.get_batch(batch.batch_id)
+    except ApiProblem as problem:
         if problem.code != 404:
             raise
-        raise submission.unknown(batch.batch_id) from problem
-    submission.keep_reply(batch, reply)
+        raise submit.unknown(batch.batch_id) from problem
+    submit.keep_reply(batch, reply)
     operation = Operation(reply)
     click.echo(
         f"{batch.batch_id} {operation.state}, {len(batch.lines)} requests, {operation.done} done,"
@@ -69,9 +73,9 @@ def _adopted(batch: Batch, db: Database, config: Settings) -> Batch:
         return batch
     try:
         with lock.held(config.data_root, "jobs"):
-            batch = manifest.load(batch.folder)  # as whoever had the lock left it
-            if batch.batch_id or (submission.may_exist(batch) and submission.adopt(batch)):
-                submission.bind(batch, db)
+            batch = load_batch(batch.folder)  # as whoever had the lock left it
+            if batch.batch_id or (submit.may_exist(batch) and submit.adopt(batch)):
+                submit.bind(batch, db)
     except lock.Held:
         pass  # whoever holds it is about to do the same
     return batch
@@ -83,7 +87,7 @@ def _unsent(batch: Batch, config: Settings) -> str:
         return f"{batch.folder} REFUSED ({refused['reason']})"
     if not batch.open:
         return f"{batch.folder} GIVEN BACK"
-    left = submission.grace_left(batch, config)
+    left = submit.grace_left(batch, config)
     if left:
         return f"{batch.folder} UNCLEAR, looked for again for {left:.0f} s"
     return f"{batch.folder} UNSENT, make batch-submit goes on with it"

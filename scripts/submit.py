@@ -9,8 +9,12 @@ end is looked for at the API by its name first: two creates would be two bills.
 import click
 from sqlite_utils import Database
 
-from flowsheets import gemini, jobs, lock, manifest, settings, submission
+from flowsheets import lock, settings
+from flowsheets.batch import submit
+from flowsheets.batch.folder import load_batch, open_folders
 from flowsheets.errors import Command, Problem, raise_all
+from flowsheets.gemini.client import ApiProblem
+from flowsheets.jobs import database
 from flowsheets.settings import Settings
 
 
@@ -18,7 +22,7 @@ from flowsheets.settings import Settings
 def main() -> None:
     """Submit what was built."""
     config = settings.load()
-    db = jobs.connect(config.data_root)
+    db = database.connect(config.data_root)
     with lock.jobs_held(config.data_root):
         raise_all(_submit_all(db, config))
 
@@ -26,15 +30,15 @@ def main() -> None:
 def _submit_all(db: Database, config: Settings) -> list[Problem]:
     """One folder's trouble is its own; what would meet every folder ends the run."""
     problems: list[Problem] = []
-    for folder in manifest.open_folders(config.data_root):
+    for folder in open_folders(config.data_root):
         try:
-            batch = manifest.load(folder)
+            batch = load_batch(folder)
             if batch.last("bound"):
                 continue
-            submission.finish(batch, db, config)
+            submit.finish(batch, db, config)
         except Problem as problem:
             problems.append(problem)
-            if isinstance(problem, submission.QueueFull | gemini.ApiProblem):
+            if isinstance(problem, submit.QueueFull | ApiProblem):
                 break
             continue
         click.echo(

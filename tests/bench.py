@@ -214,22 +214,23 @@ def _fetch(scans: Path, data: Path, pages: int) -> None:
 
 def _answer(scans: Path, data: Path, pages: int) -> None:
     """The API's part: batches that were built are sent, have ended, and their files are here."""
-    from flowsheets import jobs, manifest
+    from flowsheets.batch.folder import load_batch, open_folders, write_lines
+    from flowsheets.jobs import database, states
 
     truths = sorted((SAMPLES / "truth").rglob("page-*.json"))
     texts = [json.dumps(json.loads(truth.read_bytes()), indent=1) for truth in truths]  # ~8 kB
-    db = jobs.connect(data)
-    for folder in list(manifest.open_folders(data)):
-        batch = manifest.load(folder)
+    db = database.connect(data)
+    for folder in list(open_folders(data)):
+        batch = load_batch(folder)
         batch_id = f"batches/{batch.name}"
         batch.set_batch_id(batch_id)
         batch.note("bound")
-        jobs.flip(db, batch.pages, "submitted", "submitted", batch_id=batch_id)
+        states.flip(db, batch.pages, "submitted", "submitted", batch_id=batch_id)
         reply = {"name": batch_id, "metadata": {"state": "BATCH_STATE_SUCCEEDED"}, "done": True}
         (folder / "batch.json").write_text(json.dumps(reply))
         lines = zip(batch.lines, cycle(texts), strict=False)
         answers = ({"key": line["key"], "response": _response(text)} for line, text in lines)
-        manifest.write_lines(folder / "responses.jsonl", answers)
+        write_lines(folder / "responses.jsonl", answers)
 
 
 def _response(text: str) -> dict[str, object]:

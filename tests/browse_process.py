@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import Any
 
-from flowsheets import jobs, page, paths
-from flowsheets.page import PageReading
+from flowsheets import files, paths
+from flowsheets.jobs import database, states
+from flowsheets.page import schema
+from flowsheets.page.schema import PageReading
 from flowsheets.paths import PageId
 from station import TOP, Station
 
@@ -35,10 +37,10 @@ class Answer:
 
 def complete(station: Station, page_id: PageId, reading: dict[str, Any]) -> None:
     """Give a rendered page a result, as a fetch does; the answer is made up here."""
-    result = page.result(PageReading.model_validate(reading), "gemini-x")
-    paths.write_whole(paths.result(station.data, page_id), result.to_json())
-    db = jobs.connect(station.data)
-    jobs.flip(db, [page_id], "rendered", "completed")
+    result = schema.result(PageReading.model_validate(reading), "gemini-x")
+    files.write_whole(paths.result(station.data, page_id), result.to_json())
+    db = database.connect(station.data)
+    states.flip(db, [page_id], "rendered", "completed")
     db.close()
 
 

@@ -7,7 +7,7 @@ import pytest
 from sqlite_utils import Database
 
 from emulator_process import Emulator, running_emulator
-from flowsheets import jobs
+from flowsheets.jobs import database
 from station import KEY, SETTINGS, THE_SDKS_OWN, Station
 
 
@@ -50,4 +50,4 @@ def online(station: Station, emulator: Emulator) -> Station:
 @pytest.fixture
 def jobs_db(tmp_path: Path) -> Database:
     """An empty jobs.db."""
-    return jobs.connect(tmp_path)
+    return database.connect(tmp_path)

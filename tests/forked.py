@@ -118,11 +118,13 @@ def _warm_up() -> None:
     """Once, what takes most of a short command: imports, certificates, the SDK's types."""
     from google.genai import types
 
-    from flowsheets import api, gemini, settlement  # noqa: F401
+    from flowsheets.batch import results  # noqa: F401
+    from flowsheets.gemini import calls  # noqa: F401
+    from flowsheets.gemini.client import open_client
 
     setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))  # noqa: B010
     os.environ |= {"GEMINI_API_KEY": "none", "GOOGLE_GEMINI_BASE_URL": "http://127.0.0.1:9"}
-    api.client()
+    open_client()
     for name in TYPES:
         getattr(types, name).model_rebuild()
 

@@ -4,18 +4,18 @@ from collections.abc import Iterable, Sequence
 
 from PIL import Image, ImageDraw
 
-from flowsheets import ink
+from flowsheets.page import form
 
 
-def form(written: Sequence[Iterable[int]], shift: int = 0) -> Image.Image:
+def form_with(written: Sequence[Iterable[int]], shift: int = 0) -> Image.Image:
     """A form whose blocks, in order, are written on in these rows; all of it `shift` px lower."""
-    page = Image.new("1", (ink.WIDTH, ink.HEIGHT), 1)
+    page = Image.new("1", (form.WIDTH, form.HEIGHT), 1)
     pen = ImageDraw.Draw(page)
     for block, rows in enumerate(written):
         half, side = divmod(block, 2)
-        left, right = ink.COLUMNS[side]
-        for row in range(ink.ROWS):
-            rule = round(ink.FIRST_RULES[half] + ink.ROW_STEPS[half] * row) + shift
+        left, right = form.COLUMNS[side]
+        for row in range(form.ROWS):
+            rule = round(form.FIRST_RULES[half] + form.ROW_STEPS[half] * row) + shift
             pen.rectangle((left, rule - 1, right, rule + 1), fill=0)
             if row in rows:
                 pen.text((left + 40, rule - 50), "WRITING - WRITTEN", fill=0, font_size=40)

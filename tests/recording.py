@@ -22,8 +22,8 @@ import vcr
 from PIL import Image, ImageDraw
 
 from emulator_process import Emulator
-from flowsheets import gemini
-from flowsheets.request import page_request
+from flowsheets.gemini import calls
+from flowsheets.page.request import page_request
 
 CASSETTES = Path(__file__).with_name("cassettes")
 MODEL = "gemini-3.1-pro-preview"
@@ -61,7 +61,7 @@ class Api:
     def wait_for(self, batch_id: str, *states: str) -> dict[str, Any]:
         """Ask for the batch until it is in one of the states (without BATCH_STATE_)."""
         while True:
-            operation = gemini.get_batch(batch_id)
+            operation = calls.get_batch(batch_id)
             if state(operation) in states:
                 return operation
             assert state(operation) not in ENDED, operation
@@ -122,8 +122,8 @@ def write_requests(path: Path, count: int, cached_content: str | None = None) ->
 
 def submitted(folder: Path, name: str, count: int = 2) -> str:
     """Upload and submit a batch of that display name; returns its id."""
-    file = gemini.upload(write_requests(folder / "requests.jsonl", count), name)
-    return str(gemini.submit_batch(MODEL, file, name)["name"])
+    file = calls.upload(write_requests(folder / "requests.jsonl", count), name)
+    return str(calls.submit_batch(MODEL, file, name)["name"])
 
 
 def _emulator() -> Emulator:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from flowsheets import index, jobs, paths, settings, tables
-from flowsheets.index import Tally
+from flowsheets import paths, settings
+from flowsheets.index import tables, update
+from flowsheets.index.update import Tally
+from flowsheets.jobs import database, states
 from flowsheets.paths import PageId
 from pages import reading
 from station import PDF, Station
@@ -33,10 +35,10 @@ def sheet(*rows: dict[str, Any], date: str = "Sun 4/1/90", **more: Any) -> dict[
 def put(station: Station, number: int, page: dict[str, Any], pdf: str = PDF) -> Path:
     """Make a page completed with that result; returns the result's path."""
     station.data.mkdir(exist_ok=True)
-    db = jobs.connect(station.data)
+    db = database.connect(station.data)
     one = PageId(pdf, number)
-    jobs.register(db, [one])
-    jobs.flip(db, [one], ("pending", "rendered", "completed"), "completed")
+    states.register(db, [one])
+    states.flip(db, [one], ("pending", "rendered", "completed"), "completed")
     db.close()
     path = paths.result(station.data, one)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,20 +46,20 @@ def put(station: Station, number: int, page: dict[str, Any], pdf: str = PDF) -> 
     return path
 
 
-def update(station: Station) -> Tally:
+def indexed_anew(station: Station) -> Tally:
     """What `make index` does, without a process of its own."""
     with patch.dict(os.environ, station.environment()):
         config = settings.load()
-    jobs_db = jobs.connect(station.data)
+    jobs_db = database.connect(station.data)
     with tables.writing(station.data) as db:
-        tally = index.update(config, jobs_db, db)
+        tally = update.update(config, jobs_db, db)
     jobs_db.close()
     return tally
 
 
 def indexed(station: Station, sql: str) -> list[tuple[Any, ...]]:
     """What flowsheets.db answers to a question, once it is up to date."""
-    update(station)
+    indexed_anew(station)
     return ask(station, sql)
 
 

@@ -12,7 +12,9 @@ from sqlite_utils import Database
 
 from drawing import bitmap, write_pdf
 from emulator_process import wait_for
-from flowsheets import jobs, paths, scan
+from flowsheets import paths
+from flowsheets.jobs import database, states
+from flowsheets.page import scan
 from flowsheets.paths import PageId
 from forked import Done, commands
 
@@ -136,13 +138,13 @@ class Station:
     def rendered(self, pages: int, pdf: str = PDF) -> "Station":
         """The station with so many rendered pages of a PDF, as discover and render leave them."""
         self.data.mkdir(exist_ok=True)
-        db = jobs.connect(self.data)
+        db = database.connect(self.data)
         ids = [PageId(pdf, number) for number in range(1, pages + 1)]
-        jobs.register(db, ids)
+        states.register(db, ids)
         for page, image in zip(ids, self.scan(pages, pdf), strict=True):
             png = paths.png(self.data, page)
             scan.write_png(image, png)
-            jobs.flip(db, [page], "pending", "rendered", image_path=str(png))
+            states.flip(db, [page], "pending", "rendered", image_path=str(png))
         db.close()
         return self
 

@@ -16,7 +16,8 @@ from sqlite_utils import Database
 
 from browse_process import browsing, complete, get
 from browser import place
-from flowsheets import jobs, manifest
+from flowsheets.batch.folder import request_key, write_lines
+from flowsheets.jobs import database, states
 from flowsheets.paths import PageId
 from pages import reading
 from station import PDF, Station
@@ -38,8 +39,8 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Station:
     station.rendered(3)
     complete(station, PageId(PDF, 1), reading())
     complete(station, PageId(PDF, 2), _hostile())
-    db = jobs.connect(station.data)
-    jobs.flip(db, [PageId(PDF, 3)], "rendered", "failed", count_try=True, last_error=SCRIPT)
+    db = database.connect(station.data)
+    states.flip(db, [PageId(PDF, 3)], "rendered", "failed", count_try=True, last_error=SCRIPT)
     db.close()
     station.good("index")
     return station
@@ -248,7 +249,7 @@ def test_a_row_is_marked_where_its_sheet_lay_on_the_scanner(url: str, station: S
 
 def test_what_was_spent_is_told_as_make_cost_tells_it(url: str, station: Station) -> None:
     assert "No answer that was paid for is noted yet" in get(url).text
-    with closing(jobs.connect(station.data)) as db, jobs.transaction(db):
+    with closing(database.connect(station.data)) as db, database.transaction(db):
         for batch_id, mode, usd in (("batches/a", "batch", 0.04), (None, "realtime", 1.5)):
             row = {
                 "pdf_path": PDF,
@@ -269,12 +270,12 @@ def test_a_page_in_doubt_is_on_the_front_page_before_the_next_index(
     url: str, station: Station
 ) -> None:
     assert "to check: its date" not in get(url).text
-    with closing(jobs.connect(station.data)) as db, jobs.transaction(db):
+    with closing(database.connect(station.data)) as db, database.transaction(db):
         doubt = (PDF, 1, "date_contradicts_name", "not within", "2026-01-01")
-        db.conn.execute("INSERT INTO reviews VALUES (?, ?, ?, ?, ?)", doubt)
+        db.conn.execute("INSERT INTO date_checks VALUES (?, ?, ?, ?, ?)", doubt)
     assert "1 page to check: its date" in get(url).text
-    with closing(jobs.connect(station.data)) as db, jobs.transaction(db):
-        db.conn.execute("DELETE FROM reviews")
+    with closing(database.connect(station.data)) as db, database.transaction(db):
+        db.conn.execute("DELETE FROM date_checks")
 
 
 def test_columns_that_a_person_picked_are_shown(url: str) -> None:
@@ -336,12 +337,12 @@ def _hostile() -> dict[str, Any]:
 def _batch(station: Station, name: str, pages: int) -> None:
     """The folder of a batch that is out."""
     folder = station.data / "batches" / name
-    manifest.write_lines(
+    write_lines(
         folder / "manifest.jsonl",
         (
             {
                 "index": index,
-                "key": manifest.key(name, index),
+                "key": request_key(name, index),
                 "pdf_path": PDF,
                 "page_number": index + 1,
                 "image_sha256": "",
@@ -351,7 +352,7 @@ def _batch(station: Station, name: str, pages: int) -> None:
         ),
     )
     created = {"at": "2026-01-01T00:00:00.000+00:00", "event": "created", "batch_id": "batches/x"}
-    manifest.write_lines(folder / "journal.jsonl", [created])
+    write_lines(folder / "journal.jsonl", [created])
 
 
 def _replace(station: Station, answer: dict[str, Any]) -> None:

@@ -8,21 +8,21 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowsheets import parts
+from flowsheets.batch import build
 from flowsheets.paths import PageId
 from station import PDF, Station
 
 SIZES = st.lists(st.integers(min_value=1, max_value=120), max_size=60)
 
 
-def build(station: Station, *words: str) -> None:
+def build_unsent(station: Station, *words: str) -> None:
     """Build, and fail to submit: nobody listens at the API's address."""
     assert "cannot be reached" in station.error("batch-submit", *words)
 
 
 def test_a_folder_holds_the_next_pages_in_order(station: Station) -> None:
     station.rendered(2, "b.pdf").rendered(2)
-    build(station, "LIMIT=3")
+    build_unsent(station, "LIMIT=3")
     (folder,) = station.folders()
     manifest = [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
     requests = [json.loads(line) for line in (folder / "requests.jsonl").read_text().splitlines()]
@@ -48,11 +48,11 @@ def test_a_folder_holds_the_next_pages_in_order(station: Station) -> None:
 
 def test_pages_of_an_unsent_folder_are_claimed_and_count(station: Station) -> None:
     station.rendered(3)
-    build(station, "LIMIT=2")
+    build_unsent(station, "LIMIT=2")
     assert station.statuses() == ["submitted", "submitted", "rendered"]
-    build(station, "LIMIT=2")
+    build_unsent(station, "LIMIT=2")
     assert len(station.folders()) == 1
-    build(station, "LIMIT=3")
+    build_unsent(station, "LIMIT=3")
     assert len(station.folders()) == 2
     assert station.statuses() == ["submitted"] * 3
 
@@ -80,13 +80,13 @@ def test_without_a_key_no_page_is_claimed(station: Station) -> None:
 
 def test_a_claim_whose_folder_never_appeared_goes_back(station: Station) -> None:
     station.rendered(2)
-    build(station)
+    build_unsent(station)
     (folder,) = station.folders()
     for file in folder.iterdir():
         file.unlink()
     folder.rmdir()  # as if the command had been killed before the folder had its name
     (station.data / "batches" / ".20260101.part").mkdir()
-    build(station)
+    build_unsent(station)
     assert station.statuses() == ["submitted"] * 2
     assert len(station.folders()) == 1
 
@@ -96,7 +96,7 @@ def test_splitting_loses_no_page_and_keeps_both_limits(
     sizes: list[int], most_pages: int, most_bytes: int
 ) -> None:
     sized = [(PageId(string.ascii_letters[n], n + 1), size) for n, size in enumerate(sizes[:52])]
-    made = list(parts.split(sized, most_pages, most_bytes))
+    made = list(build.split(sized, most_pages, most_bytes))
     assert [page for part in made for page in part] == [page for page, _ in sized]
     by_page = dict(sized)
     for part in made:

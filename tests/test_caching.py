@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 
 from emulator_process import Emulator, running_emulator, wait_for
-from flowsheets import caching, gemini, jobs, manifest, paths, settings
+from flowsheets import paths, settings
+from flowsheets.batch import prompt_cache
+from flowsheets.batch.folder import Batch
+from flowsheets.gemini import calls
+from flowsheets.gemini.client import ApiProblem
+from flowsheets.jobs import database, states
 from flowsheets.paths import PageId
 from station import KEY, PDF, Station
 
@@ -31,10 +36,10 @@ def large(station: Station, api: Emulator) -> Iterator[Station]:
     """A station with enough pages for a cache."""
     station.base_url = api.url
     station.rendered(1)
-    db = jobs.connect(station.data)
+    db = database.connect(station.data)
     more = [PageId(PDF, number) for number in range(2, PAGES + 1)]
-    jobs.register(db, more)
-    jobs.flip(db, more, "pending", "rendered")
+    states.register(db, more)
+    states.flip(db, more, "pending", "rendered")
     db.close()
     for page in more:
         shutil.copy(station.png(1), paths.png(station.data, page))
@@ -160,7 +165,7 @@ def test_a_cache_whose_answer_was_lost_is_not_paid_for_by_the_hour(
 def test_a_cache_that_a_killed_build_left_behind_is_removed(large: Station, api: Emulator) -> None:
     name = "20260101-000000-000000-abcd"
     part = large.data / "batches" / f".{name}.part"
-    manifest.Batch(part, []).note("cache_asked")
+    Batch(part, []).note("cache_asked")
     body = {"model": "models/gemini-3.1-pro-preview", "displayName": name, "ttl": "180000s"}
     body |= {"systemInstruction": {"parts": [{"text": "Transcribe. " * 500}]}}  # type: ignore[dict-item]
     request = urllib.request.Request(
@@ -201,8 +206,8 @@ def test_a_cache_that_is_refused_for_another_reason_stops_nothing(
     code: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> None:
-        raise gemini.ApiProblem(f"answered {code}", "", code=code, unclear=False)
+        raise ApiProblem(f"answered {code}", "", code=code, unclear=False)
 
-    monkeypatch.setattr(gemini, "create_cache", refuse)
-    assert caching.make(settings.load(), "a name", 60) is None
+    monkeypatch.setattr(calls, "create_cache", refuse)
+    assert prompt_cache.make(settings.load(), "a name", 60) is None
     assert f"no prompt cache, going on without: answered {code}" in capsys.readouterr().err

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from flowsheets import jobs, usage
+from flowsheets.jobs import database
+from flowsheets.money import usage
 from flowsheets.paths import PageId
 from station import Station
 
@@ -31,10 +32,10 @@ def spent(
 ) -> None:
     """So many answers of one kind, in jobs.db."""
     station.data.mkdir(exist_ok=True)
-    db = jobs.connect(station.data)
+    db = database.connect(station.data)
     batch = f"batches/{mode}-{model}-{month}" if mode == "batch" else None
     at = f"{month}-05T12:00:00.000000+00:00"
-    with jobs.transaction(db):
+    with database.transaction(db):
         usage.note(
             db,
             [

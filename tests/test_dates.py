@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from flowsheets import dates
+from flowsheets.page import dates
 
 APRIL = (date(1990, 4, 1), date(1990, 4, 6))
 PDF = "1990/April 1990/1990-04apr0106.pdf"

@@ -6,7 +6,9 @@ import pytest
 from sqlite_utils import Database
 
 from emulator_process import Emulator
-from flowsheets import estimate, jobs, settings, usage
+from flowsheets import settings
+from flowsheets.jobs import database
+from flowsheets.money import estimate, usage
 from flowsheets.paths import PageId
 from station import Station
 
@@ -15,7 +17,7 @@ MODEL = "gemini-3.1-pro-preview"
 
 def answered(db: Database, outputs: list[int], thoughts: int = 0, model: str = MODEL) -> None:
     """Answers of this model, one a page, of so much text and thinking."""
-    with jobs.transaction(db):
+    with database.transaction(db):
         for number, output in enumerate(outputs, 1):
             tokens = usage.Tokens(3000, 0, output, thoughts, None)
             at = f"2026-11-05T12:00:{number:02d}+00:00"

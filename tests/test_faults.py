@@ -9,7 +9,7 @@ import pytest
 import build_requests
 import submit
 from emulator_process import Emulator, wait_for
-from flowsheets import api
+from flowsheets.gemini import client
 from station import Station, billed
 
 
@@ -131,12 +131,12 @@ def test_a_create_without_an_answer_is_adopted(
     known = batches(emulator)
     for name, value in online.environment().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(api, "CALL_SECONDS", 1)
-    api._client_of.cache_clear()
+    monkeypatch.setattr(client, "CALL_SECONDS", 1)
+    client._client_of.cache_clear()
     emulator.faults(create_timeout_after=1, hold_seconds=5)
     build_requests.main([], standalone_mode=False)
     submit.main([], standalone_mode=False)
-    api._client_of.cache_clear()
+    client._client_of.cache_clear()
     assert online.journal()[2:] == ["create_sent", "create_unclear", "created", "bound"]
     assert batches(emulator) == known + 1
 
@@ -221,7 +221,7 @@ def test_a_batch_that_failed_fails_its_pages_with_the_reason(
     online.rendered(2)
     assert "0 completed, 2 failed" in online.fetched(online.submitted())
     assert [row["attempts"] for row in online.rows()] == [1, 1]
-    assert online.rows()[0]["last_error"].startswith("the batch failed: the API answered ")
+    assert online.rows()[0]["last_error"].startswith("batch_failed: the batch failed: the API answered ")
 
 
 @pytest.mark.parametrize("fault", ["batch_expired", "batch_cancelled_before"])
@@ -291,7 +291,7 @@ def test_keys_and_not_positions_say_which_page_it_is(online: Station, emulator: 
     online.rendered(5)
     assert "4 completed, 1 failed" in online.fetched(online.submitted())
     row = online.rows()[2]
-    assert (row["status"], row["last_error"]) == ("failed", "no response in the result file")
+    assert (row["status"], row["last_error"]) == ("failed", "no_response: no response in the result file")
     for number in (1, 2, 4, 5):
         digest = hashlib.sha256(online.png(number).read_bytes()).hexdigest()
         assert digest in online.result(number)["comments_raw"]

@@ -6,7 +6,8 @@ import pytest
 
 import fetch
 from emulator_process import Emulator, wait_for
-from flowsheets import gemini
+from flowsheets.gemini import calls
+from flowsheets.gemini.client import ApiProblem
 from station import Station
 
 
@@ -130,7 +131,7 @@ def test_a_page_that_failed_inside_a_batch_is_failed_with_its_reason(
     assert "1 completed, 1 failed" in online.fetched(online.submitted())
     row = online.rows()[1]
     assert (row["status"], row["attempts"]) == ("failed", 1)
-    assert row["last_error"] == "the API answered 13 INTERNAL: no message"
+    assert row["last_error"] == "row_error_13: the API answered 13 INTERNAL: no message"
 
 
 def test_what_cannot_be_tidied_up_is_no_failure_and_is_tidied_up_later(
@@ -143,10 +144,10 @@ def test_what_cannot_be_tidied_up_is_no_failure_and_is_tidied_up_later(
         monkeypatch.setenv(name, value)
 
     def down(name: str) -> None:
-        raise gemini.ApiProblem("answered 503", "", code=503, unclear=True)
+        raise ApiProblem("answered 503", "", code=503, unclear=True)
 
     with monkeypatch.context() as broken:
-        broken.setattr(gemini, "delete_file", down)
+        broken.setattr(calls, "delete_file", down)
         fetch.main([], standalone_mode=False)  # raises where it fails
     assert online.statuses() == ["completed"] * 2
     assert online.journal()[-1] == "fetched"

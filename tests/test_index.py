@@ -6,9 +6,10 @@ from unittest.mock import Mock
 
 import pytest
 
-from flowsheets import jobs, tables
+from flowsheets.index import tables
+from flowsheets.jobs import database, states
 from flowsheets.paths import PageId
-from results import ask, indexed, put, row, sheet, update
+from results import ask, indexed, indexed_anew, put, row, sheet
 from station import PDF, Station
 
 PAGE = "1990/April 1990/1990-04apr0106/page-01"
@@ -121,10 +122,10 @@ def test_search_finds_what_is_there_now_and_across_a_continuation(station: Stati
 def test_only_what_changed_is_read_again(station: Station) -> None:
     put(station, 1, sheet(row(0, "one")))
     put(station, 2, sheet(row(0, "two")))
-    assert update(station) == (2, 2, 2, 0, 0)
-    assert update(station) == (2, 0, 0, 0, 0)
+    assert indexed_anew(station) == (2, 2, 2, 0, 0)
+    assert indexed_anew(station) == (2, 0, 0, 0, 0)
     put(station, 2, sheet(row(0, "two and more")))
-    assert update(station) == (2, 1, 0, 0, 0)
+    assert indexed_anew(station) == (2, 1, 0, 0, 0)
     assert ask(station, "SELECT raw_text FROM entries") == [("one",), ("two and more",)]
     station.good("retry", f"PDF={PDF}", "PAGE=2")
     said = station.good("index")
@@ -163,8 +164,8 @@ def test_every_page_of_jobs_is_there_and_a_page_that_left_is_not(station: Statio
 def test_way_and_cost_come_from_the_usage_table_where_there_is_one(station: Station) -> None:
     for number in (1, 2, 3):
         put(station, number, sheet(row(0, "one")))
-    db = jobs.connect(station.data)
-    jobs.flip(db, [PageId(PDF, 3)], "completed", "completed", batch_id="batches/a")
+    db = database.connect(station.data)
+    states.flip(db, [PageId(PDF, 3)], "completed", "completed", batch_id="batches/a")
     usage = {"pdf_path": PDF, "page_number": 1, "model": "gemini-x", "model_version": "gemini-x"}
     table = db.table("usage")
     table.insert(usage | {"mode": "batch", "usd": 0.01, "requested_at": "2026-01-01"})
@@ -191,7 +192,7 @@ def test_a_damaged_result_is_one_warning_and_a_page_without_one(station: Station
     assert ask(station, "SELECT count(*), count(entry_count) FROM pages") == [(4, 1)]
     assert station.make("index").stderr == done.stderr  # as long as it is damaged
     put(station, 4, sheet(row(0, "mended")))
-    assert update(station).damaged == 2
+    assert indexed_anew(station).damaged == 2
     assert ask(station, "SELECT raw_text FROM entries") == [("one",), ("mended",)]
 
 
@@ -204,12 +205,12 @@ def test_a_reader_sees_the_old_state_until_the_new_one_is_whole(
     station: Station, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(station, 1, sheet(row(0, "one")))
-    update(station)
+    indexed_anew(station)
     reader = sqlite3.connect(f"file:{station.data / 'flowsheets.db'}?mode=ro", uri=True)
     reader.execute("BEGIN")
     assert reader.execute("SELECT count(*) FROM entries").fetchone() == (1,)
     put(station, 2, sheet(row(0, "two")))
-    update(station)
+    indexed_anew(station)
     assert reader.execute("SELECT count(*) FROM entries").fetchone() == (1,)
     reader.rollback()
     assert reader.execute("SELECT count(*) FROM entries").fetchone() == (2,)
@@ -217,7 +218,7 @@ def test_a_reader_sees_the_old_state_until_the_new_one_is_whole(
     put(station, 3, sheet(row(0, "three")))
     monkeypatch.setattr(tables, "finish", Mock(side_effect=KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        update(station)
+        indexed_anew(station)
     assert reader.execute("SELECT count(*) FROM entries").fetchone() == (2,)
     reader.close()
 
@@ -230,7 +231,7 @@ def test_an_index_that_is_no_database_is_one_clear_line(station: Station) -> Non
 
 def test_an_index_of_another_version_is_built_anew(station: Station) -> None:
     put(station, 1, sheet(row(0, "one")))
-    update(station)
+    indexed_anew(station)
     with sqlite3.connect(station.data / "flowsheets.db") as db:
         db.execute("PRAGMA user_version = 99")
         db.execute("DROP VIEW plays")
@@ -240,7 +241,7 @@ def test_an_index_of_another_version_is_built_anew(station: Station) -> None:
 def test_a_crossed_out_row_is_a_play_that_no_count_has(station: Station) -> None:
     crossed = row(1, "Wire - Map Ref") | {"notes": "crossed_out"}
     put(station, 1, sheet(row(0, "Wire - Outdoor Miner"), crossed))
-    update(station)
+    indexed_anew(station)
     assert ask(station, "SELECT count(*) FROM plays") == [(2,)]
     assert ask(station, "SELECT artist, plays FROM plays_by_artist") == [("Wire", 1)]
 
@@ -248,9 +249,9 @@ def test_a_crossed_out_row_is_a_play_that_no_count_has(station: Station) -> None
 def test_what_goes_leaves_the_search(station: Station) -> None:
     put(station, 1, sheet(row(0, "Wire - Outdoor Miner")))
     path = put(station, 2, sheet(row(0, "Wire - Map Ref")))
-    update(station)
+    indexed_anew(station)
     path.unlink()
-    update(station)
+    indexed_anew(station)
     found = "SELECT count(*) FROM entries_fts WHERE entries_fts MATCH 'wire'"
     assert ask(station, found) == [(1,)]
     db = sqlite3.connect(station.data / "flowsheets.db")

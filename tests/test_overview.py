@@ -6,7 +6,8 @@ import sys
 from contextlib import closing
 
 from emulator_process import Emulator, wait_for
-from flowsheets import doubts, jobs, usage
+from flowsheets.jobs import database, date_checks, states
+from flowsheets.money import usage
 from flowsheets.paths import PageId
 from station import TOP, Station
 
@@ -77,14 +78,14 @@ def pages(station: Station, count: int, failed: list[str]) -> None:
     """Pages of a PDF: pending, but for those that failed; one was paid for, and is in doubt."""
     station.data.mkdir(exist_ok=True)
     ids = [PageId("many.pdf", number) for number in range(1, count + 1)]
-    with closing(jobs.connect(station.data)) as db, jobs.transaction(db):
-        jobs.register(db, ids)
+    with closing(database.connect(station.data)) as db, database.transaction(db):
+        states.register(db, ids)
         for page, error in zip(ids, failed, strict=False):
-            jobs.flip(db, [page], "pending", "failed", count_try=True, last_error=error)
-        answer = usage.Answer(ids[0], None, "realtime", "m", "m", None, jobs.now())
+            states.flip(db, [page], "pending", "failed", count_try=True, last_error=error)
+        answer = usage.Answer(ids[0], None, "realtime", "m", "m", None, states.now())
         usage.note(db, [(*usage.row(answer)[:-2], 1.25, "list")])
         usage.note(db, [usage.row(answer._replace(requested_at="2026-01-01"))])
-        doubts.note(db, ids[0], '"8/8/90" is not within', jobs.now())
+        date_checks.note(db, ids[0], '"8/8/90" is not within', states.now())
 
 
 def test_an_open_batch_is_named_with_its_next_step(online: Station, emulator: Emulator) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from flowsheets import prices
-from flowsheets.prices import DOCUMENTED, DOCUMENTED_LIST, Rates, price
+from flowsheets.money import prices
+from flowsheets.money.prices import DOCUMENTED, DOCUMENTED_LIST, Rates, price
 
 MODEL = "gemini-3.1-pro-preview"
 NO_BATCH_PRICE = "gemini-3.5-flash"  # in genai-prices 0.2.3

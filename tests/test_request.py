@@ -5,8 +5,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from flowsheets.page import response_schema
-from flowsheets.request import PROMPT, page_request, prompt
+from flowsheets.page.request import PROMPT, page_request, prompt
+from flowsheets.page.schema import response_schema
 
 
 def test_without_a_cache_the_prompt_is_in_the_request() -> None:

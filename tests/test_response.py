@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from flowsheets import response
-from flowsheets.page import PageReading
-from flowsheets.response import Unread
+from flowsheets.page import response
+from flowsheets.page.response import Unread
+from flowsheets.page.schema import PageReading
 from pages import answer, reading
 
 WHOLE = json.dumps(reading())

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 import forms
-from flowsheets import jobs
+from flowsheets.jobs import database, states
 from flowsheets.paths import PageId
-from results import ask, put, row, sheet, update
+from results import ask, indexed_anew, put, row, sheet
 from station import PDF, Station
 
 PAGE = "1990/April 1990/1990-04apr0106/page-0"
@@ -48,7 +48,7 @@ def test_a_date_that_contradicts_the_name_comes_first(station: Station) -> None:
 def test_some_low_rows_are_no_reason(station: Station) -> None:
     put(station, 1, sheet(*_rows(SONGS[:3], "low")))  # few
     put(station, 2, sheet(*_rows(SONGS[3:5], "low"), *_rows(SONGS[5:13])))  # a fifth
-    update(station)
+    indexed_anew(station)
     assert _reviews(station) == []
 
 
@@ -57,7 +57,7 @@ def test_the_same_text_on_two_pages_is_on_the_list_for_both(station: Station) ->
     put(station, 2, sheet(*_rows([text.upper() for text in SONGS[:10]])))
     put(station, 3, sheet(*_rows(SONGS[:3])))
     put(station, 4, sheet(*_rows(SONGS[:3])))  # two equal pages of three rows say nothing
-    update(station)
+    indexed_anew(station)
     assert _reviews(station) == [
         (f"{PAGE}1", "same_text", f"All rows stand on {PAGE}2 as well."),
         (f"{PAGE}2", "same_text", f"All rows stand on {PAGE}1 as well."),
@@ -68,7 +68,7 @@ def test_nearly_the_same_text_is_seen_as_well(station: Station) -> None:
     put(station, 1, sheet(*_rows(SONGS)))
     put(station, 2, sheet(*_rows(["Misread - Misread", *SONGS[1:]])))
     put(station, 3, sheet(*_rows(["Misread - Misread", *[f"Another {n}" for n in range(19)]])))
-    update(station)
+    indexed_anew(station)
     details = [detail for _, reason, detail in _reviews(station) if reason == "same_text"]
     assert details == [f"95% of the rows stand on {PAGE}{n} as well." for n in (2, 1)]
 
@@ -77,7 +77,7 @@ def test_a_text_row_after_row_is_on_the_list_and_ditto_marks_are_not(station: St
     put(station, 1, sheet(*_rows(["Loop - Loop"] * 6)))
     put(station, 2, sheet(*_rows(['"'] * 9)))
     put(station, 3, sheet(*_rows(["Loop - Loop"] * 3 + SONGS[:3])))
-    update(station)
+    indexed_anew(station)
     found = [(page, reason) for page, reason, _ in _reviews(station)]
     assert found == [(f"{PAGE}1", "repeated_row")]
     assert _reviews(station)[0][2] == '"Loop - Loop" stands 6 times, row after row.'
@@ -101,7 +101,7 @@ def test_writing_that_was_not_read_is_found_on_the_scan(station: Station) -> Non
     assert _reviews(station) == expected
     # A page that is read anew is off the list with the next index.
     put(station, 1, sheet(*_rows(SONGS[10:18])))
-    update(station)
+    indexed_anew(station)
     assert _reviews(station) == expected[1:]
 
 
@@ -122,13 +122,13 @@ def test_an_image_that_cannot_be_read_is_a_warning(station: Station, damage: str
 
 def test_a_page_without_tries_left_is_on_the_list_with_its_reason(station: Station) -> None:
     station.data.mkdir()
-    db = jobs.connect(station.data)
+    db = database.connect(station.data)
     pages = [PageId(PDF, 1), PageId(PDF, 2)]
-    jobs.register(db, pages)
+    states.register(db, pages)
     reason = "blocked: \x1b[31mSAFETY"
     for page, tries in zip(pages, (3, 2), strict=True):
         for _ in range(tries):
-            jobs.flip(
+            states.flip(
                 db, [page], ("pending", "failed"), "failed", count_try=True, last_error=reason
             )
     db.close()
@@ -149,7 +149,7 @@ def test_the_limit_shortens_the_table_and_says_so(station: Station) -> None:
 def _scan(station: Station, number: int, written: list[Any]) -> Path:
     path = station.png(number)
     path.parent.mkdir(parents=True, exist_ok=True)
-    forms.form(written).save(path)
+    forms.form_with(written).save(path)
     return path
 
 

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from drawing import UPSIDE_DOWN, add_page, bitmap, g4, write_pdf
-from flowsheets import scan
 from flowsheets.errors import Problem
+from flowsheets.page import scan
 
 # How a bitmap is stored turned -> the matrix that turns it back, on a page of size 1 x 1.
 BACK = {

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import recording
-from flowsheets import gemini
+from flowsheets.gemini import calls
 from recording import MODEL, Api, page, state, submitted, write_requests
 
 api = recording.api
@@ -15,7 +15,7 @@ api = recording.api
 
 def test_upload(api: Api, tmp_path: Path) -> None:
     requests = write_requests(tmp_path / "requests.jsonl", 2)
-    name = gemini.upload(requests, "sdk-upload")
+    name = calls.upload(requests, "sdk-upload")
     assert name.startswith("files/")
     chunks = [r for r in api.cassette.requests if "x-goog-upload-offset" in r.headers]
     assert [chunk.body for chunk in chunks] == [
@@ -26,8 +26,8 @@ def test_upload(api: Api, tmp_path: Path) -> None:
 
 
 def test_submit_batch(api: Api, tmp_path: Path) -> None:
-    file = gemini.upload(write_requests(tmp_path / "requests.jsonl", 2), "sdk-submit")
-    operation = gemini.submit_batch(MODEL, file, "sdk-submit")
+    file = calls.upload(write_requests(tmp_path / "requests.jsonl", 2), "sdk-submit")
+    operation = calls.submit_batch(MODEL, file, "sdk-submit")
     assert operation["name"].startswith("batches/")
     assert operation["metadata"]["displayName"] == "sdk-submit"
     assert operation["metadata"]["model"] == f"models/{MODEL}"
@@ -39,17 +39,17 @@ def test_submit_batch(api: Api, tmp_path: Path) -> None:
 
 def test_a_pending_batch(api: Api, tmp_path: Path) -> None:
     api.arrange(batch_stays_pending=True, emulator_only=False)
-    operation = gemini.get_batch(submitted(tmp_path, "sdk-pending"))
+    operation = calls.get_batch(submitted(tmp_path, "sdk-pending"))
     assert state(operation) == "PENDING"
     assert "done" not in operation
-    assert gemini.responses_file(operation) is None
+    assert calls.responses_file(operation) is None
 
 
 def test_a_running_batch(api: Api, tmp_path: Path) -> None:
     api.arrange(batch_stays_running=1)
     operation = api.wait_for(submitted(tmp_path, "sdk-running"), "RUNNING")
     assert "done" not in operation
-    assert gemini.responses_file(operation) is None
+    assert calls.responses_file(operation) is None
 
 
 def test_a_succeeded_batch(api: Api, tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_succeeded_batch(api: Api, tmp_path: Path) -> None:
     assert operation["done"] is True
     assert operation["metadata"]["batchStats"]["requestCount"] == "2"
     assert operation["metadata"]["batchStats"]["successfulRequestCount"] == "2"
-    file = gemini.responses_file(operation)
+    file = calls.responses_file(operation)
     assert file
     assert file.startswith("files/")
 
@@ -77,21 +77,21 @@ def test_a_batch_that_ended_without_results(api: Api, tmp_path: Path, fault: str
     operation = api.wait_for(submitted(tmp_path, f"sdk-{end.lower()}"), end)
     assert operation["done"] is True
     assert operation["error"]["code"]
-    assert gemini.responses_file(operation) is None
+    assert calls.responses_file(operation) is None
 
 
 def test_find_batch_on_a_later_page_of_the_listing(
     api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.arrange()  # at Google the listing would hold other people's batches
-    monkeypatch.setattr(gemini, "LISTED_AT_ONCE", 2)
+    monkeypatch.setattr(calls, "LISTED_AT_ONCE", 2)
     sought = submitted(tmp_path, "sdk-find")
     for number in range(3):
         submitted(tmp_path, f"sdk-find-{number}")
-    found = gemini.find_batch("sdk-find")
+    found = calls.find_batch("sdk-find")
     assert found
     assert found["name"] == sought
-    assert gemini.find_batch("sdk-never-sent") is None
+    assert calls.find_batch("sdk-never-sent") is None
     listings = [r for r in api.cassette.requests if r.path.endswith("/batches")]
     assert sum("pageToken" in r.uri for r in listings) >= 2
 
@@ -99,7 +99,7 @@ def test_find_batch_on_a_later_page_of_the_listing(
 def test_cancel_batch(api: Api, tmp_path: Path) -> None:
     api.arrange(batch_stays_pending=True, emulator_only=False)
     batch_id = submitted(tmp_path, "sdk-cancel")
-    gemini.cancel_batch(batch_id)
+    calls.cancel_batch(batch_id)
     operation = api.wait_for(batch_id, "CANCELLED")
     assert operation["done"] is True
 
@@ -108,7 +108,7 @@ def test_fetch_batch_results(api: Api, tmp_path: Path) -> None:
     results = tmp_path / "responses.jsonl"
     batch_id = submitted(tmp_path, "sdk-fetch", 3)
     while not results.exists():
-        operation = gemini.fetch_batch_results(batch_id, results)
+        operation = calls.fetch_batch_results(batch_id, results)
         if not results.exists():
             assert state(operation) in ("PENDING", "RUNNING")
             api.pause()
@@ -120,8 +120,8 @@ def test_fetch_batch_results(api: Api, tmp_path: Path) -> None:
 
 
 def test_delete_file(api: Api, tmp_path: Path) -> None:
-    name = gemini.upload(write_requests(tmp_path / "requests.jsonl", 1), "sdk-delete")
-    gemini.delete_file(name)
-    gemini.delete_file(name)  # gone already
+    name = calls.upload(write_requests(tmp_path / "requests.jsonl", 1), "sdk-delete")
+    calls.delete_file(name)
+    calls.delete_file(name)  # gone already
     deletes = [r.path for r in api.cassette.requests if r.method == "DELETE"]
     assert deletes == [f"/v1beta/{name}"] * 2

@@ -9,7 +9,10 @@ import pytest
 from sqlite_utils import Database
 
 from emulator_process import Emulator
-from flowsheets import jobs, paths, recovery, settlement, usage
+from flowsheets import files, paths
+from flowsheets.batch import recover, results
+from flowsheets.jobs import database, states
+from flowsheets.money import usage
 from flowsheets.paths import PageId
 from pages import answer
 from station import PDF, Station
@@ -126,9 +129,9 @@ def test_a_saved_answer_that_names_no_tier_is_of_the_mode_it_was_asked_for_in(
     ):
         if tier:
             said["usageMetadata"] = {**GOOD, "serviceTier": tier}
-        saved = paths.real_time_response(tmp_path, page, jobs.now(), mode)
-        paths.write_whole(saved, json.dumps(said).encode())
-        outcome = recovery.read_saved(page, saved, "gemini-x")
+        saved = paths.real_time_response(tmp_path, page, states.now(), mode)
+        files.write_whole(saved, json.dumps(said).encode())
+        outcome = recover.read_saved(page, saved, "gemini-x")
         assert outcome.paid
         assert outcome.paid.mode == noted
 
@@ -152,12 +155,12 @@ def test_usage_without_sense_stops_no_page_and_is_a_row_without_counts_and_price
     jobs_db: Database, tmp_path: Path, broken: Any
 ) -> None:
     page = PageId("a.pdf", 1)
-    jobs.register(jobs_db, [page])
-    jobs.flip(jobs_db, [page], "pending", "processing")
-    saved = paths.real_time_response(tmp_path, page, jobs.now())
-    paths.write_whole(saved, json.dumps(answer(usageMetadata=broken)).encode())
-    outcome = recovery.read_saved(page, saved, "gemini-3.1-pro-preview")
-    tally = settlement.settle(jobs_db, tmp_path, [outcome], old="processing")
+    states.register(jobs_db, [page])
+    states.flip(jobs_db, [page], "pending", "processing")
+    saved = paths.real_time_response(tmp_path, page, states.now())
+    files.write_whole(saved, json.dumps(answer(usageMetadata=broken)).encode())
+    outcome = recover.read_saved(page, saved, "gemini-3.1-pro-preview")
+    tally = results.settle(jobs_db, tmp_path, [outcome], old="processing")
     assert tally.completed == 1
     (row,) = jobs_db.table("usage").rows
     assert [row[name] for name in NAMES.values()] == [None] * 5
@@ -175,13 +178,13 @@ def test_what_was_cached_and_thought_is_counted_apart_and_priced() -> None:
 
 
 def test_an_older_database_gains_the_table_and_keeps_its_jobs(tmp_path: Path) -> None:
-    db = jobs.connect(tmp_path)
-    jobs.register(db, [PageId("a.pdf", 1), PageId("a.pdf", 2)])
+    db = database.connect(tmp_path)
+    states.register(db, [PageId("a.pdf", 1), PageId("a.pdf", 2)])
     db.table("usage").drop()
     before = list(db.table("jobs").rows)
     db.close()
     with sqlite3.connect(tmp_path / "jobs.db") as older:
         assert not older.execute("SELECT 1 FROM sqlite_master WHERE name = 'usage'").fetchall()
-    again = jobs.connect(tmp_path)
+    again = database.connect(tmp_path)
     assert list(again.table("jobs").rows) == before
     assert again.table("usage").count == 0

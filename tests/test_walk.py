@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from emulator_process import Emulator
-from flowsheets import scan
-from flowsheets.page import PageReading, PageResult
+from flowsheets.page import scan
+from flowsheets.page.schema import PageReading, PageResult
 from station import PDF, Station
 
 SAMPLES = Path(__file__).parent / "samples"

@@ -9,8 +9,11 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from flowsheets import doubts, manifest, paths, usage
+from flowsheets import paths
+from flowsheets.batch.folder import load_batch, open_folders
 from flowsheets.errors import Problem
+from flowsheets.jobs import date_checks
+from flowsheets.money import usage
 
 FIRST_YEAR, LAST_YEAR = 1990, 2001  # drawn even where no page is from then
 OF_EACH = 100  # pages of a reason on one screen; the table holds them all
@@ -108,7 +111,7 @@ def _doubts(data_root: Path) -> str | None:
     try:
         path = f"{paths.jobs_db(data_root).resolve().as_uri()}?mode=ro"
         with closing(Database(sqlite3.connect(path, uri=True))) as jobs_db:
-            return doubts.line(jobs_db)
+            return date_checks.line(jobs_db)
     except sqlite3.Error:
         return None  # without the table there, or without the file
 
@@ -116,9 +119,9 @@ def _doubts(data_root: Path) -> str | None:
 def _batches(data_root: Path) -> list[Row]:
     """The batches that are open, as their folders tell it; no API is asked."""
     found: list[Row] = []
-    for folder in manifest.open_folders(data_root):
+    for folder in open_folders(data_root):
         try:
-            batch = manifest.load(folder)
+            batch = load_batch(folder)
         except Problem as problem:
             found.append({"name": folder.name, "problem": problem.message})
             continue

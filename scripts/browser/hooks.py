@@ -16,7 +16,7 @@ from markupsafe import Markup
 from browser import front, search, served, sheet, table
 from flowsheets import settings
 from flowsheets.errors import Problem
-from flowsheets.reviews import REASONS
+from flowsheets.index.reviews import REASONS
 
 hookimpl = pluggy.HookimplMarker("datasette")
 Send = Callable[[dict[str, Any]], Awaitable[None]]

@@ -4,8 +4,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from flowsheets import tables
 from flowsheets.errors import Problem
+from flowsheets.index import tables
 
 
 def check(index: Path) -> None:

@@ -5,7 +5,7 @@ import io
 import re
 from typing import Any
 
-from flowsheets.cells import harmless
+from flowsheets.display import harmless
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 

@@ -1,36 +1,50 @@
-"""What the steps share, one noun a module.
+"""What the steps share, by story; a room imports only from rooms above it in this list.
 
-page       the shape of a page: what the model fills, and the result on disk
-scan       a PDF's pages as upright images
-request    one page's request, the same in real time and in a batch
-response   one response: the page in it, or the reason why there is none
-jobs       jobs.db: the state machine, drawn
-usage      what was paid for, a row an answer
-doubts     pages that contradict their PDF's name, noted as they are read
-prices     tokens to dollars; the only importer of genai-prices
-estimate   what pages will cost, before
-parts      pages to batches, within the limits
-building   pages to a batch's folder
-caching    the prompt, kept at the API
-manifest   a batch's folder: manifest, requests, journal
-operation  the API's word on a batch
-comparison the same pages both ways, side by side
-submission from a built folder to a batch at the API, once
-settlement from responses to pages
-restoration a batch's folder that was lost, from jobs.db
-recovery   what a killed command left behind, put right
-dates      days in a PDF's name and on a page, and whether both can be right
-ink        the form on a scan: where its rows lie, and which carry writing
-rows       one result as rows of flowsheets.db
-standing   where each page stands, as columns of flowsheets.db
-tables     flowsheets.db: its tables and views, and how it is opened
-index      flowsheets.db brought up to date
-cells      a CSV's cells, none of them a formula
-reviews    which pages a person should look at first, and why
-gemini     the Gemini API, call by call
-api        the SDK's client, and its errors as ours
-paths      every path, and how a file appears whole
+errors     one clear line for a person
 settings   the environment and .env, checked
 lock       one at a time
-errors     one clear line for a person
+paths      PageId, and every path
+files      how a file appears: whole
+display    what is fit to be shown
+
+page/      one page
+  schema     its shape: what the model fills, and the result on disk
+  scan       a PDF's pages as upright images
+  form       the printed form on a scan: where its rows lie, and which carry writing
+  dates      days in a PDF's name and on a page, and whether both can be right
+  request    its request (with prompt.md), the same in real time and in a batch
+  response   the API's response: the page in it, or the reason why there is none
+
+gemini/    the Gemini API
+  client     the SDK's client, and its errors as ours
+  calls      the API, call by call
+  operation  the status of a batch, from the API's long-running operation
+
+money/     tokens and dollars
+  prices     tokens to dollars; the only importer of genai-prices
+  usage      what was billed, a row a response
+  estimate   what pages will cost
+
+jobs/      jobs.db
+  database   opened, its tables, its transactions
+  states     the page's state machine, drawn; all SQL on the table jobs
+  date_checks  pages whose date contradicts their PDF's name
+
+batch/     a batch, from pages to results
+  folder     its folder: manifest, requests, journal; the batch's state machine, drawn
+  build      pages to a folder, within the limits
+  prompt_cache  the prompt, kept at the API
+  budget     MAX_USD
+  submit     from a folder to a batch at the API, once
+  results    from responses to pages
+  recover    what a killed command left behind
+  restore    a folder that was lost, from jobs.db
+  compare    the same pages in both modes, side by side
+
+index/     flowsheets.db
+  tables     its tables and views, and how it is opened
+  from_results  one result as rows
+  from_jobs  the status of each page, as columns
+  update     brought up to date
+  reviews    which pages a person should look at first, and why
 """

@@ -17,7 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from flowsheets.errors import Problem
-from flowsheets.paths import cannot_write
+from flowsheets.files import cannot_write
 
 # A fetch takes seconds, an upload of 2 GB minutes: whoever waits longer had better come back.
 WAIT_SECONDS = 60.0

@@ -19,7 +19,8 @@ from playwright.sync_api import (
 )
 
 from browse_process import browsing, complete
-from flowsheets import jobs, usage
+from flowsheets.jobs import database, states
+from flowsheets.money import usage
 from flowsheets.paths import PageId
 from station import TOP, Station
 
@@ -50,8 +51,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         truth = SAMPLES / "truth" / page.pdf_path.removesuffix(".pdf")
         reading = json.loads((truth / f"page-{page.page_number:02d}.json").read_text())
         if page == PageId(row["pdf_path"], 5) and "1994" in page.pdf_path:
-            with closing(jobs.connect(station.data)) as db:
-                jobs.flip(
+            with closing(database.connect(station.data)) as db:
+                states.flip(
                     db, [page], "rendered", "failed", count_try=True, last_error="finish: SAFETY"
                 )
             continue
@@ -69,7 +70,7 @@ def _pay(station: Station, page: PageId) -> None:
     """Note the answer that the page is from, as fetch does."""
     tokens = usage.Tokens(3_400, 0, 2_600, 900, None)
     model, at = "gemini-3.1-pro-preview", "2026-05-06T04:12:00+00:00"
-    with closing(jobs.connect(station.data)) as db, jobs.transaction(db):
+    with closing(database.connect(station.data)) as db, database.transaction(db):
         usage.note(
             db, [usage.row(usage.Answer(page, "batches/a", "batch", model, model, tokens, at))]
         )

@@ -1,0 +1,200 @@
+"""Everything end to end, with no key: the sample scans through the real commands, in demo/.
+
+    make demo
+
+Starts the emulator, runs each command of the Makefile as a person would type it, first in a batch
+and then in real time, and shows what came of it: time, what Google would have billed, and one block
+beside its truth.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from subprocess import DEVNULL, PIPE, STDOUT
+from typing import Any
+
+import click
+import orjson
+from dotenv import dotenv_values
+from rapidfuzz.distance import Levenshtein
+
+from flowsheets.errors import Problem
+from flowsheets.gemini.operation import ENDED
+from flowsheets.settings import TOP
+
+DEMO = Path("demo")
+SCANS = Path("tests/samples/scans")
+TRUTH = Path("tests/samples/truth")
+SHOWN = Path("1991/March 1991/1991-03mar0407/page-02.json")
+BLOCK = "top_left"
+WIDTH = 44  # characters a column
+
+POLL_SECONDS = 2
+DEADLINE_SECONDS = 600
+
+# A person's own settings would make it another run.
+OTHERS = re.compile(
+    r"(GEMINI|GOOGLE|MAX|BATCH|MAKE)_.*|MAKE(FLAGS|LEVEL|FILES|OVERRIDES)|MFLAGS"
+    r"|(RENDER|PROCESS)_CONCURRENCY|SUBMIT_GRACE|BATCH|LIMIT|ID|JOBS|TIER|FORMAT"
+)
+
+Rows = dict[tuple[str, int], str]  # (block, row_index) -> its text
+
+
+@click.command()
+def main() -> None:
+    """The whole pipeline on this machine."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
+    os.chdir(TOP)
+    _empty_folder()
+    with _emulator() as address:
+        batch, real_time = _run_all(_environment(address))
+    click.echo("\nNothing was paid: the tokens are the emulator's, the prices are Google's.")
+    click.echo(f"seconds: {batch:.1f} in a batch, {real_time:.1f} in real time")
+    _show_page()
+    click.echo(f"\nresults: {DEMO / 'results'}")
+    click.echo(f"to look at them beside their scans: DATA_ROOT={DEMO} make browse")
+
+
+def _empty_folder() -> None:
+    try:
+        shutil.rmtree(DEMO, ignore_errors=True)
+        DEMO.mkdir()
+    except OSError as error:
+        raise Problem(DEMO, f"cannot be made anew ({error})", "Remove it yourself") from error
+
+
+@contextmanager
+def _emulator() -> Iterator[str]:
+    """The emulator's address while it runs; it is stopped whatever happens."""
+    command = [sys.executable, "-m", "emulator", "--port", "0", "--pending-seconds", "1"]
+    command += ["--data", str(DEMO / "emulator")]
+    # A group of its own: Ctrl-C stops the command that runs first, and the emulator after it.
+    with subprocess.Popen(command, stdout=PIPE, text=True, process_group=0) as process:
+        try:
+            line = process.stdout.readline().strip() if process.stdout else ""
+            found = re.search(r"http://\S+", line)
+            if not found:
+                raise Problem("emulator", "did not start", "Its error is above; try: make emulator")
+            click.echo(line)
+            yield found[0]
+        finally:
+            process.kill()  # all its state goes with the folder
+
+
+def _environment(address: str) -> dict[str, str]:
+    ours = {"SCANS_ROOT": str(SCANS), "DATA_ROOT": str(DEMO), "GEMINI_API_KEY": "demo"}
+    ours["GOOGLE_GEMINI_BASE_URL"] = address
+    click.secho("\n$ export " + " ".join(f"{k}={v}" for k, v in ours.items()), bold=True)
+    kept = {k: v for k, v in os.environ.items() if not OTHERS.fullmatch(k)}
+    # What .env sets yields to an empty value, which stands for the default.
+    empty = {k: "" for k in dotenv_values(".env") if OTHERS.fullmatch(k)}
+    return kept | empty | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"} | ours
+
+
+def _run_all(environment: dict[str, str]) -> tuple[float, float]:
+    """Every command in turn; returns the seconds that the batch and real time took."""
+    _run(environment, "discover")
+    _run(environment, "render")
+    start = time.monotonic()
+    submitted = re.search(r"submitted (\S+)", _run(environment, "batch-submit", "LIMIT=8"))
+    if not submitted:
+        raise Problem("make batch-submit", "submitted nothing", "Its output is above")
+    _await(environment, f"ID={submitted[1]}")
+    _run(environment, "batch-fetch", f"ID={submitted[1]}")
+    between = time.monotonic()
+    _run(environment, "process", "LIMIT=2")
+    seconds = between - start, time.monotonic() - between
+    _run(environment, "status")
+    _run(environment, "cost")
+    _run(environment, "index")
+    return seconds
+
+
+def _await(environment: dict[str, str], batch: str) -> None:
+    """Ask for the batch's state until it ends; a line is printed where it differs from the last."""
+    click.secho(f"\n$ make batch-status {batch}", bold=True)
+    last = ""
+    for _ in range(DEADLINE_SECONDS // POLL_SECONDS):
+        line = _run(environment, "batch-status", batch, shown=False).strip()
+        if line != last:
+            click.echo(line)
+        last = line
+        if any(f" {state}," in line for state in ENDED):
+            return
+        time.sleep(POLL_SECONDS)
+    raise Problem(batch, f"not done after {DEADLINE_SECONDS} s", "Run it again: make demo")
+
+
+def _run(environment: dict[str, str], *words: str, shown: bool = True) -> str:
+    """Run `make` with `words`; returns what it printed. A failing command ends the demo."""
+    typed = f"make {' '.join(words)}"
+    if shown:
+        click.secho(f"\n$ {typed}", bold=True)
+    command = ["make", "--no-print-directory", "-s", *words]
+    lines = []
+    pipes: dict[str, Any] = {"stdin": DEVNULL, "stdout": PIPE, "stderr": STDOUT, "text": True}
+    with subprocess.Popen(command, env=environment, process_group=0, **pipes) as process:
+        try:
+            for line in process.stdout or ():
+                lines.append(line)
+                if shown:
+                    click.echo(line, nl=False)
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            raise
+    if process.returncode:
+        click.echo("" if shown else "".join(lines), nl=False)
+        raise Problem(typed, "failed", "Its output is above; then run it again: make demo")
+    return "".join(lines)
+
+
+def _show_page() -> None:
+    truth, found = _rows(TRUTH / SHOWN), _rows(DEMO / "results" / SHOWN)
+    page = SHOWN.with_suffix("")
+    click.echo(f"\n{page}, {BLOCK}: read by the emulator's OCR, not by Gemini")
+    click.echo(f"{'row':>3}  {'truth':<{WIDTH}}  read")
+    for key in sorted(k for k in truth.keys() | found.keys() if k[0] == BLOCK):
+        left, right = truth.get(key, "")[:WIDTH], found.get(key, "")[:WIDTH]
+        click.echo(f"{key[1]:>3}  {left:<{WIDTH}}  {right}".rstrip())
+    names = [path.relative_to(TRUTH) for path in sorted(TRUTH.rglob("*.json"))]
+    here, everywhere = _error_rate([SHOWN]), _error_rate(names)
+    click.echo(
+        f"\ncharacter error rate of the emulator's OCR: {here:.1%} of this page's entries,"
+        f"\n{everywhere:.1%} of all {len(names)} pages'. It says nothing about Gemini's."
+    )
+
+
+def _rows(path: Path) -> Rows:
+    """The written rows of a page's file; none where there is no such file."""
+    quadrants = orjson.loads(path.read_bytes())["quadrants"] if path.exists() else []
+    return {
+        (quadrant["position"], entry["row_index"]): " ".join(entry["raw_text"].split())
+        for quadrant in quadrants
+        for entry in quadrant["entries"]
+    }
+
+
+def _error_rate(names: list[Path]) -> float:
+    """Wrong, missing and surplus characters for each true one; rows matched by block and index."""
+    wrong = total = 0
+    for name in names:
+        truth, found = _rows(TRUTH / name), _rows(DEMO / "results" / name)
+        wrong += sum(
+            Levenshtein.distance(truth.get(k, ""), found.get(k, "")) for k in truth.keys() | found
+        )
+        total += sum(map(len, truth.values()))
+    return wrong / total
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Pages to a batch's folder, which appears when it is whole: its manifest and its requests.
+
+Line 0, 1, 2 … of the requests is index 0, 1, 2 … of the manifest. One image at a time is in memory.
+"""
+
+import base64
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonlines
+import orjson
+from tqdm import tqdm
+
+from flowsheets import files, paths
+from flowsheets.batch.folder import Batch, Line, request_key, write_lines
+from flowsheets.page.request import page_request
+from flowsheets.paths import PageId
+from flowsheets.settings import Settings
+
+# The API takes files of 2 GB; whether that is 2^31 or 2 * 10^9 is not said, hence room to spare.
+FILE_BYTES = 1_900_000_000
+LINE_BYTES = 200  # key, quotes and braces around a request, at the most
+# From the batch's name to its prompt cache (name, tokens), or None.
+CacheMaker = Callable[[str], tuple[str, int] | None]
+
+
+def sized(
+    data_root: Path, pages: Iterable[PageId], media_resolution: str
+) -> list[tuple[PageId, int]]:
+    """Each page with the bytes of its line in requests.jsonl, at the most, from its PNG's size."""
+    overhead = len(orjson.dumps(page_request("", media_resolution))) + LINE_BYTES
+    return [(page, overhead + _base64_bytes(data_root, page)) for page in pages]
+
+
+def split(
+    sized: Iterable[tuple[PageId, int]], most_pages: int, most_bytes: int = FILE_BYTES
+) -> Iterator[list[PageId]]:
+    """Parts in order, each within both limits; a page over the limit alone is a part alone."""
+    part: list[PageId] = []
+    total = 0
+    for page, size in sized:
+        if part and (len(part) == most_pages or total + size > most_bytes):
+            yield part
+            part, total = [], 0
+        part.append(page)
+        total += size
+    if part:
+        yield part
+
+
+def write_folder(
+    folder: Path,
+    pages: list[PageId],
+    config: Settings,
+    make_cache: CacheMaker | None,
+    bar: "tqdm[None]",
+) -> dict[str, Any] | None:
+    """Write the folder; returns its journal's first event, {pages, bytes, …}.
+
+    A page whose image is gone by now is left out; None, and no folder, where all are. Raises
+    `Problem` where the disk is full or the folder cannot be written.
+    """
+    part = folder.with_name(f".{folder.name}.part")
+    batch = Batch(part, [])
+    cache = None
+    if make_cache:
+        batch.note("cache_asked")  # so that a cache which a kill leaves behind is found
+        cache = make_cache(folder.name)
+    cached_content = cache[0] if cache else None
+    requests = part / "requests.jsonl"
+    with files.appearing(requests) as file, jsonlines.Writer(file, dumps=orjson.dumps) as writer:
+        for page in pages:
+            bar.update()
+            try:
+                image = paths.png(config.data_root, page).read_bytes()
+            except OSError:
+                continue
+            key = request_key(folder.name, len(batch.lines))
+            # As a fragment: base64 needs no escaping, and 200 kB a page need not be looked through.
+            quoted = orjson.Fragment(b'"' + base64.b64encode(image) + b'"')
+            request = page_request(quoted, config.media_resolution, cached_content)
+            writer.write({"key": key, "request": request})
+            batch.lines.append(
+                Line(
+                    index=len(batch.lines),
+                    key=key,
+                    pdf_path=page.pdf_path,
+                    page_number=page.page_number,
+                    image_sha256=hashlib.sha256(image).hexdigest(),
+                    batch_id=None,
+                )
+            )
+    if not batch.lines:
+        return None
+    write_lines(part / "manifest.jsonl", batch.lines)
+    facts: dict[str, Any] = {"pages": len(batch.lines), "bytes": requests.stat().st_size}
+    facts["model"] = config.model  # in no request; what was estimated is what is asked
+    if cache:
+        name, tokens = cache
+        facts |= {"cached_content": name, "cached_tokens": tokens}
+    built = batch.note("built", **facts)
+    try:
+        os.rename(part, folder)
+        files.sync_folder(folder.parent)
+    except OSError as error:
+        raise files.cannot_write(folder, error) from error
+    return built
+
+
+def _base64_bytes(data_root: Path, page: PageId) -> int:
+    try:
+        return -(-paths.png(data_root, page).stat().st_size // 3) * 4
+    except OSError:
+        return 0  # it is left out when it is read

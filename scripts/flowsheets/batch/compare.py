@@ -1,0 +1,153 @@
+"""A comparison's folder, compare/<name>/: a batch's folder, and the same pages' real-time answers.
+
+realtime/<index>.<time>.json  a real-time answer, verbatim; `time` is when it was asked for
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+from rapidfuzz.distance import Levenshtein
+
+from flowsheets import paths
+from flowsheets.batch import results
+from flowsheets.batch.folder import Batch, page_of
+from flowsheets.money import usage
+from flowsheets.page import response
+from flowsheets.page.schema import PageReading
+
+Row = tuple[str, int]  # (position, row_index)
+
+
+@dataclass
+class Way:
+    """What came of the pages in one way: what was paid, and the readings by index."""
+
+    paid: list[usage.Answer] = field(default_factory=list)
+    readings: dict[int, PageReading] = field(default_factory=dict)
+
+    def tokens(self, name: str) -> int:
+        return sum(getattr(answer.tokens, name) for answer in self.paid if answer.tokens)
+
+    @property
+    def usd(self) -> Decimal | None:
+        """Dollars; None where one of the answers has no known price."""
+        return _sum(usage.price(answer) for answer in self.paid)
+
+    @property
+    def usd_in_real_time(self) -> Decimal | None:
+        """The same tokens at the price of real time."""
+        return _sum(usage.price(answer, "realtime") for answer in self.paid)
+
+
+class Difference(NamedTuple):
+    """Two readings of the same pages; rows are matched by block and printed row."""
+
+    pages: int  # read both ways
+    rows_both: int
+    rows_one: int
+    edits: int  # Levenshtein's, a row that one of them lacks being empty there
+    characters: int  # of the real-time reading
+
+    @property
+    def rate(self) -> float:
+        return self.edits / max(self.characters, 1)
+
+
+def model(batch: Batch) -> str:
+    """The model that was asked, in both ways."""
+    return str((batch.last("create_sent") or {}).get("model", ""))
+
+
+def real_time_answer(batch: Batch, index: int, at: str) -> Path:
+    """Where the answer to a real-time call of `at` (ISO) goes."""
+    return batch.folder / "realtime" / f"{index:05d}.{at.replace(':', '')}.json"
+
+
+def asked(batch: Batch, index: int) -> bool:
+    """Whether the page has had its real-time call, whatever came of it."""
+    failed = (e["index"] for e in batch.events if e["event"] == "real_time_failed")
+    return index in failed or any(_saved(batch, index))
+
+
+def of_real_time(batch: Batch) -> Way:
+    """The real-time answers that are there."""
+    way = Way()
+    for line in batch.lines:
+        for saved in _saved(batch, line["index"]):
+            at, _ = paths.asked_for(saved)
+            _add(way, batch, line["index"], _json(saved.read_bytes()), None, at)
+    return way
+
+
+def of_batch(batch: Batch) -> Way:
+    """The answers in the batch's result file, matched by key."""
+    way = Way()
+    sent = batch.last("create_sent") or {}
+    index_of = {line["key"]: line["index"] for line in batch.lines}
+    responses = batch.folder / "responses.jsonl"
+    seen = results.sight(batch, responses)
+    with responses.open("rb") as file:
+        for key, offset in seen.offsets.items():
+            file.seek(offset)
+            answer = orjson.loads(file.readline()).get("response")
+            _add(way, batch, index_of[key], answer, batch.batch_id, sent.get("at", ""))
+    return way
+
+
+def difference(now: Way, later: Way) -> Difference:
+    """How far the readings in a batch are from those in real time."""
+    total = Difference(0, 0, 0, 0, 0)
+    for index in now.readings.keys() & later.readings:
+        a, b = _rows(now.readings[index]), _rows(later.readings[index])
+        total = Difference(
+            total.pages + 1,
+            total.rows_both + len(a.keys() & b),
+            total.rows_one + len(a.keys() ^ b),
+            total.edits
+            + sum(Levenshtein.distance(a.get(row, ""), b.get(row, "")) for row in a.keys() | b),
+            total.characters + sum(map(len, a.values())),
+        )
+    return total
+
+
+def _add(way: Way, batch: Batch, index: int, answer: Any, batch_id: str | None, at: str) -> None:
+    if not isinstance(answer, dict):
+        return  # an error, which is not paid for
+    mode = "batch" if batch_id else usage.mode(answer, "realtime")
+    version = results.model_version(answer, model(batch))
+    page = page_of(batch.lines[index])
+    counted = usage.tokens(answer)
+    way.paid.append(usage.Answer(page, batch_id, mode, model(batch), version, counted, at))
+    reading = response.read(answer)
+    if isinstance(reading, PageReading):
+        way.readings[index] = reading
+
+
+def _saved(batch: Batch, index: int) -> Iterator[Path]:
+    return (batch.folder / "realtime").glob(f"{index:05d}.*.json")
+
+
+def _json(raw: bytes) -> Any:
+    try:
+        return orjson.loads(raw)
+    except ValueError:
+        return {}
+
+
+def _rows(reading: PageReading) -> dict[Row, str]:
+    return {
+        (quadrant.position, entry.row_index): entry.raw_text
+        for quadrant in reading.quadrants
+        for entry in quadrant.entries
+    }
+
+
+def _sum(costs: Iterator[Any]) -> Decimal | None:
+    known = list(costs)
+    if None in known:
+        return None
+    return sum((cost.usd for cost in known), Decimal(0))

@@ -1,0 +1,82 @@
+"""Paths, and files that appear whole or not at all."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flowsheets import files, paths
+from flowsheets.errors import Problem
+from flowsheets.paths import PageId
+from station import TOP
+
+PAGE = PageId("1990/January 1990/1990-01jan0106.pdf", 5)
+
+
+def test_a_page_has_one_place_for_each_file() -> None:
+    root = Path("data")
+    assert str(paths.png(root, PAGE)) == ("data/pages/1990/January 1990/1990-01jan0106/page-05.png")
+    assert str(paths.result(root, PAGE)) == (
+        "data/results/1990/January 1990/1990-01jan0106/page-05.json"
+    )
+    assert paths.png(root, PageId("a.PDF", 123)).name == "page-123.png"
+
+
+def test_real_time_answers_sort_by_time_and_keep_to_their_page(tmp_path: Path) -> None:
+    late = paths.real_time_response(tmp_path, PAGE, "2026-11-24T10:00:00.000001+00:00")
+    early = paths.real_time_response(tmp_path, PAGE, "2026-11-24T09:59:59.999999+00:00")
+    other = paths.real_time_response(tmp_path, PageId(PAGE.pdf_path, 50), "2026-11-24T09:00:00")
+    for path in (late, early, other):
+        files.write_whole(path, b"{}")
+    assert paths.real_time_responses(tmp_path, PAGE) == [early, late]
+
+
+def test_a_file_that_breaks_off_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "file"
+    files.write_whole(path, b"old")
+    with pytest.raises(ZeroDivisionError), files.appearing(path) as file:
+        file.write(b"ne")
+        raise ZeroDivisionError
+    assert path.read_bytes() == b"old"
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a file where a folder should be")
+    with pytest.raises(Problem, match="cannot be written"):
+        files.write_whole(tmp_path / "a" / "file", b"")
+
+
+WRITE = """
+import sys
+from pathlib import Path
+from flowsheets import files
+for _ in range(100):
+    files.write_whole(Path(sys.argv[1]), sys.argv[2].encode() * 20000)
+"""
+
+
+def test_two_commands_that_write_one_file_wait_for_one_another(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITE, str(path), letter],
+            env={"PYTHONPATH": str(TOP / "scripts")},
+            stderr=subprocess.PIPE,
+        )
+        for letter in "abc"
+    ]
+    seen = set()
+    while any(writer.poll() is None for writer in writers):
+        if path.exists():
+            seen.add(path.read_bytes())
+    assert [writer.communicate()[1] for writer in writers] == [b""] * 3
+    assert seen <= {letter * 20000 for letter in (b"a", b"b", b"c")}
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_a_kill_left_unfinished_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "file.part").write_bytes(b"longer than what comes next")
+    files.write_whole(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert not (tmp_path / "file.part").exists()
