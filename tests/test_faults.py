@@ -221,7 +221,9 @@ def test_a_batch_that_failed_fails_its_pages_with_the_reason(
     online.rendered(2)
     assert "0 completed, 2 failed" in online.fetched(online.submitted())
     assert [row["attempts"] for row in online.rows()] == [1, 1]
-    assert online.rows()[0]["last_error"].startswith("batch_failed: the batch failed: the API answered ")
+    assert online.rows()[0]["last_error"].startswith(
+        "batch_failed: the batch failed: the API answered "
+    )
 
 
 @pytest.mark.parametrize("fault", ["batch_expired", "batch_cancelled_before"])
@@ -291,7 +293,10 @@ def test_keys_and_not_positions_say_which_page_it_is(online: Station, emulator: 
     online.rendered(5)
     assert "4 completed, 1 failed" in online.fetched(online.submitted())
     row = online.rows()[2]
-    assert (row["status"], row["last_error"]) == ("failed", "no_response: no response in the result file")
+    assert (row["status"], row["last_error"]) == (
+        "failed",
+        "no_response: no response in the result file",
+    )
     for number in (1, 2, 4, 5):
         digest = hashlib.sha256(online.png(number).read_bytes()).hexdigest()
         assert digest in online.result(number)["comments_raw"]
