@@ -77,15 +77,15 @@ estimate: | $(installed) ## what the waiting pages would cost, each way  LIMIT=
 .PHONY: process
 process: | $(installed) ## real time: rendered pages to results       LIMIT= JOBS= TIER=flex (BATCH=1: as batch-submit)
 ifeq ($(BATCH),1)
-	@$(venv) scripts/build_requests.py --limit $(call quote,LIMIT)
+	@$(venv) scripts/build_requests.py --limit $(call quote,LIMIT) --sure $(call quote,SURE)
 	@$(venv) scripts/submit.py
 else
-	@$(venv) scripts/process.py --limit $(call quote,LIMIT) --jobs $(call quote,JOBS) --tier $(call quote,TIER)
+	@$(venv) scripts/process.py --limit $(call quote,LIMIT) --jobs $(call quote,JOBS) --tier $(call quote,TIER) --batch $(call quote,BATCH)
 endif
 
 .PHONY: batch-submit
-batch-submit: | $(installed) ## half price: rendered pages into a batch     LIMIT=
-	@$(venv) scripts/build_requests.py --limit $(call quote,LIMIT)
+batch-submit: | $(installed) ## half price: rendered pages into a batch     LIMIT= SURE=1
+	@$(venv) scripts/build_requests.py --limit $(call quote,LIMIT) --sure $(call quote,SURE)
 	@$(venv) scripts/submit.py
 
 .PHONY: batch-status
@@ -102,7 +102,7 @@ batch-cancel: | $(installed) ## ask a batch to stop                         ID=
 
 .PHONY: batch-rescue
 batch-rescue: | $(installed) ## give up a batch, use what there is, free the rest  ID=
-	@$(venv) scripts/rescue.py $(call quote,ID)
+	@$(venv) scripts/rescue.py --sure $(call quote,SURE) $(call quote,ID)
 
 .PHONY: status
 status: | $(installed) ## pages by status, open batches

@@ -24,7 +24,7 @@ import click
 import orjson
 
 from flowsheets import settings
-from flowsheets.batch.folder import CLOSING, Batch, batch_folders, load_batch
+from flowsheets.batch.folder import Batch, batch_folders, load_batch
 from flowsheets.errors import Command, Problem, warn
 from flowsheets.jobs import database
 from flowsheets.money import prices, usage
@@ -179,7 +179,7 @@ def _kept(data_root: Path) -> list[Cache]:
 
 
 def _cache(batch: Batch) -> Cache:
-    built, ended = batch.last("built") or {}, batch.last(*CLOSING)
+    built, ended = batch.last("built") or {}, batch.last("settled", "refused", "given_back")
     end = datetime.fromisoformat(ended["at"]) if ended else datetime.now(UTC)
     kept = end - datetime.fromisoformat(built["at"])
     tokens, hours = Decimal(built["cached_tokens"]), Decimal(kept.total_seconds()) / 3600

@@ -165,7 +165,7 @@ def test_a_cache_whose_answer_was_lost_is_not_paid_for_by_the_hour(
 def test_a_cache_that_a_killed_build_left_behind_is_removed(large: Station, api: Emulator) -> None:
     name = "20260101-000000-000000-abcd"
     part = large.data / "batches" / f".{name}.part"
-    Batch(part, []).note("cache_asked")
+    Batch(part, []).add("cache_asked")
     body = {"model": "models/gemini-3.1-pro-preview", "displayName": name, "ttl": "180000s"}
     body |= {"systemInstruction": {"parts": [{"text": "Transcribe. " * 500}]}}  # type: ignore[dict-item]
     request = urllib.request.Request(

@@ -132,8 +132,8 @@ def test_a_saved_answer_that_names_no_tier_is_of_the_mode_it_was_asked_for_in(
         saved = paths.real_time_response(tmp_path, page, states.now(), mode)
         files.write_whole(saved, json.dumps(said).encode())
         outcome = recover.read_saved(page, saved, "gemini-x")
-        assert outcome.paid
-        assert outcome.paid.mode == noted
+        assert outcome.billed
+        assert outcome.billed.mode == noted
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_usage_without_sense_stops_no_page_and_is_a_row_without_counts_and_price
     saved = paths.real_time_response(tmp_path, page, states.now())
     files.write_whole(saved, json.dumps(answer(usageMetadata=broken)).encode())
     outcome = recover.read_saved(page, saved, "gemini-3.1-pro-preview")
-    tally = results.settle(jobs_db, tmp_path, [outcome], old="processing")
+    tally = results.apply(jobs_db, tmp_path, [outcome], old="processing")
     assert tally.completed == 1
     (row,) = jobs_db.table("usage").rows
     assert [row[name] for name in NAMES.values()] == [None] * 5

@@ -101,6 +101,24 @@ class Count(click.ParamType[int | None]):
         return int(text)
 
 
+class Switch(click.ParamType[bool]):
+    """An option that takes 1, or 0 or nothing; anything else is a `Problem` that names it."""
+
+    name = "switch"
+
+    def __init__(self, variable: str) -> None:
+        self.variable = variable
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> bool:
+        text = str(value).strip()
+        if text not in ("", "0", "1"):
+            shown = text if len(text) <= 40 else f"{text[:40]}..."
+            raise Problem(self.variable, f"{shown!r} is not 0 or 1", f"Give {self.variable}=1")
+        return text == "1"
+
+
 def warn(line: str) -> None:
     """One warning line on stderr; the run goes on."""
     click.echo(f"Warning: {line}", err=True)

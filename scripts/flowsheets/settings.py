@@ -1,7 +1,9 @@
 """The settings: environment first, then `.env` at the top of the project, then the default."""
 
+import hashlib
 import os
 import re
+import secrets
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -52,8 +54,8 @@ def load() -> Settings:
     return Settings(
         model=_text("GEMINI_MODEL", "gemini-3.1-pro-preview").removeprefix("models/"),
         media_resolution=resolution,
-        scans_root=Path(_text("SCANS_ROOT", "scans")),
-        data_root=Path(_text("DATA_ROOT", ".")),
+        scans_root=_path("SCANS_ROOT", "scans"),
+        data_root=_path("DATA_ROOT", "."),
         render_concurrency=_number("RENDER_CONCURRENCY", 4, least=1),
         process_concurrency=_number("PROCESS_CONCURRENCY", 4, least=1),
         max_attempts=_number("MAX_ATTEMPTS", 3, least=1),
@@ -77,12 +79,30 @@ def api_key() -> str:
     return key
 
 
+def new_salt() -> str:
+    """What makes a fingerprint of its own; it is no secret."""
+    return secrets.token_hex(8)
+
+
+def key_fingerprint(salt: str) -> str:
+    """Tells one API key from another, and does not tell the key: a salted digest, hex."""
+    return hashlib.sha256(f"{salt}:{api_key()}".encode()).hexdigest()[:16]
+
+
 def _load_dotenv() -> None:
     load_dotenv(TOP / ".env", override=False)
 
 
 def _text(name: str, default: str) -> str:
     return os.environ.get(name, "").strip() or default
+
+
+def _path(name: str, default: str) -> Path:
+    """A folder, absolute: what goes into jobs.db is true wherever a command is run from."""
+    try:
+        return Path(_text(name, default)).expanduser().absolute()
+    except RuntimeError as error:  # ~somebody
+        raise Problem(name, str(error), "Give the folder's whole path") from error
 
 
 def _number(name: str, default: int, least: int) -> int:

@@ -57,6 +57,7 @@ def write_folder(
     config: Settings,
     make_cache: CacheMaker | None,
     bar: "tqdm[None]",
+    sequence: int = 0,
 ) -> dict[str, Any] | None:
     """Write the folder; returns its journal's first event, {pages, bytes, …}.
 
@@ -67,7 +68,7 @@ def write_folder(
     batch = Batch(part, [])
     cache = None
     if make_cache:
-        batch.note("cache_asked")  # so that a cache which a kill leaves behind is found
+        batch.add("cache_asked")  # so that a cache which a kill leaves behind is found
         cache = make_cache(folder.name)
     cached_content = cache[0] if cache else None
     requests = part / "requests.jsonl"
@@ -97,11 +98,14 @@ def write_folder(
         return None
     write_lines(part / "manifest.jsonl", batch.lines)
     facts: dict[str, Any] = {"pages": len(batch.lines), "bytes": requests.stat().st_size}
+    facts["sequence"] = (
+        sequence  # among the folders of this data root, by which a page's latest is told
+    )
     facts["model"] = config.model  # in no request; what was estimated is what is asked
     if cache:
         name, tokens = cache
         facts |= {"cached_content": name, "cached_tokens": tokens}
-    built = batch.note("built", **facts)
+    built = batch.add("built", **facts)
     try:
         os.rename(part, folder)
         files.sync_folder(folder.parent)

@@ -5,11 +5,12 @@ dead one did not run and cost nothing.
 """
 
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import click
 
+from flowsheets import clock
 from flowsheets.batch.folder import Batch, batch_folders, load_batch
 from flowsheets.errors import Problem
 from flowsheets.gemini import calls
@@ -62,7 +63,7 @@ def renew(batch: Batch) -> bool:
     built = batch.last("built")
     if not (built and batch.cached_content):
         return True
-    waited = datetime.now(UTC) - datetime.fromisoformat(built["at"])
+    waited = clock.by_the_calendar(built)
     if waited + BATCH_LIFE < timedelta(seconds=BATCH_SECONDS):
         return True
     try:

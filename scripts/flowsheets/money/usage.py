@@ -92,6 +92,17 @@ def tokens(response: Any) -> Tokens | None:
     return Tokens(prompt, cached, candidates, thoughts, total or None)
 
 
+def total(counts: Iterable[Tokens | None]) -> Tokens | None:
+    """Several responses' counts as one; None where one of them is not known."""
+    known = list(counts)
+    if not known or None in known:
+        return None
+    prompt, cached, candidates, thoughts, all_of_it = (
+        sum(one or 0 for one in column) for column in zip(*filter(None, known), strict=True)
+    )
+    return Tokens(prompt, cached, candidates, thoughts, all_of_it or None)
+
+
 def mode(response: Any, asked: str) -> str:
     """realtime or flex: the tier that served the call if the answer names it, else `asked`.
 
@@ -145,6 +156,22 @@ def noted(db: Database) -> Iterator[tuple[Answer, float | None, str | None]]:
         pdf_path, page_number, batch_id, mode, model, version = row[:6]
         page = PageId(pdf_path, page_number)
         yield Answer(page, batch_id, mode, model, version, counted, row[11]), row[12], row[13]
+
+
+def pages_of_batch(db: Database, batch_id: str) -> set[PageId]:
+    """Pages that have a row for the batch."""
+    found = db.execute("SELECT pdf_path, page_number FROM usage WHERE batch_id = ?", [batch_id])
+    return {PageId(pdf_path, number) for pdf_path, number in found}
+
+
+def requests_of_page(db: Database, page: PageId) -> set[str]:
+    """`requested_at` of the page's rows in real time, flex included."""
+    found = db.execute(
+        "SELECT requested_at FROM usage"
+        " WHERE pdf_path = ? AND page_number = ? AND batch_id IS NULL",
+        list(page),
+    )
+    return {at for (at,) in found}
 
 
 def by_mode(db: Database) -> list[dict[str, Any]]:
