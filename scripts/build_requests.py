@@ -62,7 +62,7 @@ def _build(db: Database, config: Settings, limit: int) -> int:
 
 
 def _write_folders(config: Settings, pages: list[PageId], basis: Basis) -> None:
-    sized = build.sized(config.data_root, pages, config.media_resolution)
+    sized = build.sized(pages, config)
     with tqdm(total=len(pages), desc="build", unit=" pages", disable=None, leave=False) as bar:
         for part in build.split(sized, config.batch_pages):
             name = new_name(datetime.now(UTC))
@@ -78,7 +78,7 @@ def _say_the_cost(db: Database, config: Settings, limit: int, basis: Basis) -> N
     """The estimate of the next pages. Raises `Problem` where it may go past MAX_USD."""
     pages = states.choose(db, config.data_root, limit, config.max_attempts).waiting
     if pages:
-        budget.hold_to_limit(config, len(pages), basis)
+        budget.hold_to_limit(db, config, len(pages))
         click.echo(estimate.line(config, len(pages), basis))
 
 

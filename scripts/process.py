@@ -11,8 +11,6 @@ import base64
 import re
 import signal
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -20,21 +18,18 @@ from sqlite_utils import Database
 from tqdm import tqdm
 
 from flowsheets import files, lock, paths, settings
-from flowsheets.batch import prompt_cache, recover, results
-from flowsheets.batch.folder import new_name
+from flowsheets.batch import budget, prompt_cache, recover, results
 from flowsheets.batch.results import Outcome, Tally
 from flowsheets.errors import Command, Count, Problem, warn
 from flowsheets.gemini import calls
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.jobs import database, date_checks, states
-from flowsheets.money import estimate
-from flowsheets.page.request import page_request
+from flowsheets.page.request import page_request, setting_refused
 from flowsheets.page.response import Unread
 from flowsheets.paths import PageId
 from flowsheets.settings import Settings
 
 LIMIT = 50
-CACHE_SECONDS = 3600  # a run that takes longer goes on without
 
 MODES = {"": "realtime", "standard": "realtime", "flex": "flex"}  # by TIER
 
@@ -68,6 +63,8 @@ def main(limit: int, workers: int | None, tier: str) -> None:
 def _process(db: Database, config: Settings, limit: int, workers: int, mode: str) -> Tally:
     recover.older_jobs_db(db, config.data_root)
     recover.settle_dead_run(db, config)
+    waiting = states.choose(db, config.data_root, limit, config.max_attempts).waiting
+    budget.hold_to_limit(db, config, len(waiting), (mode,))
     pages = states.claim(
         db, config.data_root, limit, config.max_attempts, "processing", asked=config.model
     )
@@ -75,13 +72,13 @@ def _process(db: Database, config: Settings, limit: int, workers: int, mode: str
         return Tally()
     cached_content = None
     try:
-        cached_content = _cache_prompt(config)
+        cached_content = prompt_cache.for_run(db, config)
         return _read_all(db, config, pages, workers, cached_content, mode)
     finally:
         # Whatever stopped the run, a full disk say: an answer that is saved was paid for and is
         # used, now or by the next command; what was not asked goes back to the queue.
         recover.settle_dead_run(db, config)
-        _let_go(cached_content)
+        prompt_cache.end_run(db, cached_content)
 
 
 def _read_all(
@@ -133,15 +130,17 @@ def _answer(image: bytes, config: Settings, cached_content: str | None, mode: st
     encoded = base64.b64encode(image).decode("ascii")
     tier = "flex" if mode == "flex" else None
     try:
-        body = page_request(encoded, config.media_resolution, cached_content, tier)
+        body = page_request(encoded, config, cached_content, tier)
         return calls.generate(config.model, body)
     except ApiProblem as problem:
         if tier and problem.code == 400 and re.search("tier|flex", problem.what, re.IGNORECASE):
             raise Problem("TIER", problem.what, "Give TIER=standard, or take a batch") from problem
+        if problem.code == 400 and (refused := setting_refused(problem.what)):
+            raise refused from problem
         if not cached_content or problem.code not in (403, 404) or problem.key_refused:
             raise
         # The cache outlived its hour: refused, so not paid for, and asked again without.
-        body = page_request(encoded, config.media_resolution, service_tier=tier)
+        body = page_request(encoded, config, service_tier=tier)
         return calls.generate(config.model, body)
 
 
@@ -157,21 +156,6 @@ def _settle(db: Database, config: Settings, page: PageId, call: "Future[Answer]"
     else:
         outcome = recover.read_saved(page, answer, config.model)
     return results.settle(db, config.data_root, [outcome], old="processing")
-
-
-def _cache_prompt(config: Settings) -> str | None:
-    """Keep the prompt at the API for this run, where the API lets us."""
-    if not estimate.cache_is_worth_asking_for(config):
-        return None
-    # A name of its own: with an unclear end, every cache of that name is let go of.
-    cache = prompt_cache.make(config, f"now-{new_name(datetime.now(UTC))}", CACHE_SECONDS)
-    return cache.name if cache else None
-
-
-def _let_go(cached_content: str | None) -> None:
-    if cached_content:
-        with suppress(Problem):  # it ends by itself within the hour
-            calls.delete_cache(cached_content)
 
 
 if __name__ == "__main__":

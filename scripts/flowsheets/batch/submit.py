@@ -8,7 +8,6 @@ seconds.
 
 import time
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,7 +21,6 @@ from flowsheets.errors import Problem
 from flowsheets.gemini import calls
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.jobs import database, states
-from flowsheets.money import estimate
 from flowsheets.settings import Settings
 
 # An upload lives 48 h at the API; an older one is made again before it can expire on the way.
@@ -161,7 +159,7 @@ def _wait_out_the_grace(batch: Batch, settings: Settings) -> None:
 def _create(batch: Batch, db: Database | None, settings: Settings) -> None:
     model = (batch.last("built") or {}).get("model") or settings.model
     if db is not None:
-        _hold_to_limit(batch, db, replace(settings, model=model))
+        _hold_to_limit(batch, db, settings)
     if not prompt_cache.renew(batch):
         returned = give_back(batch, db, "given_back", cache_died=True)
         raise Later(
@@ -194,11 +192,9 @@ def _create(batch: Batch, db: Database | None, settings: Settings) -> None:
 
 def _hold_to_limit(batch: Batch, db: Database, settings: Settings) -> None:
     """A folder that was built under another limit waits where this one's would be passed."""
-    if settings.max_usd is None:
-        return
     try:
-        basis = estimate.basis(db, settings)
-        budget.hold_to_limit(settings, len(batch.lines), basis, sent=True)
+        own = budget.as_built(batch, settings)
+        budget.hold_to_limit(db, own, len(batch.lines), sent=True)
     except Problem as problem:
         raise QueueFull(batch.folder, problem.message, "It waits until then") from problem
 
