@@ -100,7 +100,12 @@ def test_a_thousand_responses_of_a_day_ask_the_list_a_handful_of_times(
 ) -> None:
     asked: list[str] = []
     ask = prices._ask
-    monkeypatch.setattr(prices, "_ask", lambda *a: asked.append(a[0]) or ask(*a))
+
+    def counted(model: str, *more: Any) -> Any:
+        asked.append(model)
+        return ask(model, *more)
+
+    monkeypatch.setattr(prices, "_ask", counted)
     prices._listed.cache_clear()
     for second in range(1000):
         assert price(MODEL, "batch", 3000, second, 2600, f"2026-11-02T12:00:00.{second:06d}+00:00")

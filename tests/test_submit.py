@@ -91,8 +91,8 @@ def test_folders_that_were_built_wait_where_they_would_pass_a_limit_on_dollars(
     assert "It waits until then" in said
     assert online.make("batch-fetch", MAX_USD="0.001").stderr == ""  # cron is not nagged
     assert len(emulator.ledger()["batches"]) == before
-    # One page costs up to 2 cents: with room for two, the third waits for them to be fetched.
-    online.make("batch-submit", MAX_USD="0.045")
+    # One page costs up to 20 cents: with room for two, the third waits for them to be fetched.
+    online.make("batch-submit", MAX_USD="0.45")
     assert len(emulator.ledger()["batches"]) == before + 2
 
 

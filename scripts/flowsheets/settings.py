@@ -68,7 +68,7 @@ def api_key() -> str:
     if not (key and key.isascii() and key.isprintable()):
         raise Problem(
             "GEMINI_API_KEY",
-            "holds characters that no key has" if key else "is not set",
+            "holds letters that no key has" if key else "is not set",
             "Put your key into .env, as .env.example shows",
         )
     return key
