@@ -71,7 +71,7 @@ render: | $(installed) ## pending pages to upright PNGs            LIMIT= JOBS=
 	@$(venv) scripts/render.py --limit $(call quote,LIMIT) --jobs $(call quote,JOBS)
 
 .PHONY: estimate
-estimate: | $(installed) ## what the waiting pages would cost, each way  LIMIT=
+estimate: | $(installed) ## what the waiting pages would cost, by mode   LIMIT=
 	@$(venv) scripts/estimate.py --limit $(call quote,LIMIT)
 
 .PHONY: process

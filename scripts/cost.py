@@ -212,13 +212,12 @@ def _show_storage(kept: list[Kept]) -> None:
     if not kept:
         return
     said = _storage(kept)
-    name = "prompt cache" if len(kept) == 1 else "prompt caches"
     price = "storage without a known price on top"
     if said["usd"] is not None:
         price = f"about {prices.dollars(said['usd'])} for storage on top"
         if said["caches_without_price"]:
             price += f", {said['caches_without_price']} of them without a known price"
-    click.echo(f"{len(kept)} {name}, {price}")
+    click.echo(f"{_count(len(kept), 'prompt cache')}, {price}")
 
 
 def _line(cells: Iterable[str], dollars: tuple[str, str, str], model_width: int) -> None:
@@ -230,15 +229,19 @@ def _line(cells: Iterable[str], dollars: tuple[str, str, str], model_width: int)
 
 def _said(spent: Spent, mode: str) -> str:
     """`$1.23 for 1,000 pages, 0.50 of real time ($2.46)`, and what is not in it."""
-    unknown = f"{spent.without_price:,} responses without a known price"
+    unknown = f"{_count(spent.without_price, 'response')} without a known price"
     if spent.ratio is None:
         return unknown
-    said = f"{prices.dollars(spent.usd)} for {len(spent.pages):,} pages"
+    said = f"{prices.dollars(spent.usd)} for {_count(len(spent.pages), 'page')}"
     if spent.responses != len(spent.pages):
-        said += f" ({spent.responses:,} responses)"
+        said += f" ({_count(spent.responses, 'response')})"
     if mode != "realtime":
         said += f", {spent.ratio:.2f} of real time ({prices.dollars(spent.real_time)})"
     return f"{said}; {unknown} on top" if spent.without_price else said
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 if __name__ == "__main__":

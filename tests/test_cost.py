@@ -238,10 +238,10 @@ def test_what_another_model_answered_has_its_own_price_and_is_warned_of(station:
     answered_by(station, "gemini-2.5-flash", "b")
     done = station.make("cost")
     # twice 3,000 x $0.15 + 2,600 x $1.25, half of 2.5 Flash's $0.30 and $2.50
-    assert "batch: $0.0074 for 1 pages (2 responses)" in done.stdout
+    assert "batch: $0.0074 for 1 page (2 responses)" in done.stdout
     assert done.stderr.splitlines() == [
-        f"Warning: {MODEL} was asked and gemini-2.5-flash answered; priced by what answered."
-        " Set GEMINI_MODEL"
+        f"Warning: {MODEL} was asked and gemini-2.5-flash answered, which is what it is priced by."
+        " Set GEMINI_MODEL to a model that is still served"
     ]
 
 

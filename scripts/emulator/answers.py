@@ -87,7 +87,7 @@ class Answerer:
         digest = hashlib.sha256(image).hexdigest() if image else None
         response = misshapen.response(response, self.faults, row)
         bill = {"image_sha256": digest, "model": model, "usage": dict(usage)}
-        return Answer(misshapen.told(response, self.faults, row), bill)
+        return Answer(misshapen.reported(response, self.faults, row), bill)
 
     def _image(self, contents: list[Json]) -> bytes | None:
         """The first image among the parts, whether sent along or as a file."""

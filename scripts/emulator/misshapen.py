@@ -59,7 +59,7 @@ def thinking(ceiling: int, faults: Faults, row: int | None) -> int:
     return text_tokens(len(THOUGHT)) if faults.hits("answer_with_thoughts", row) else 0
 
 
-def told(response: Json, faults: Faults, row: int | None) -> Json:
+def reported(response: Json, faults: Faults, row: int | None) -> Json:
     """The response with less, or something else, of what was billed in it."""
     if faults.hits("answer_thinking_in_total", row):
         response["usageMetadata"].pop("thoughtsTokenCount", None)

@@ -223,7 +223,10 @@ def warn_of_other_models(answers: Iterable[Answer]) -> None:
 
 @cache
 def _warn_once(asked: str, answered: str) -> None:
-    warn(f"{asked} was asked and {answered} answered; priced by what answered. Set GEMINI_MODEL")
+    warn(
+        f"{asked} was asked and {answered} answered, which is what it is priced by."
+        " Set GEMINI_MODEL to a model that is still served"
+    )
 
 
 def noted(db: Database) -> Iterator[tuple[Answer, float | None, str | None]]:
