@@ -71,7 +71,7 @@ render: | $(installed) ## pending pages to upright PNGs            LIMIT= JOBS=
 	@$(venv) scripts/render.py --limit $(call quote,LIMIT) --jobs $(call quote,JOBS)
 
 .PHONY: estimate
-estimate: | $(installed) ## what the waiting pages would cost, each way  LIMIT=
+estimate: | $(installed) ## what the waiting pages would cost, by mode   LIMIT=
 	@$(venv) scripts/estimate.py --limit $(call quote,LIMIT)
 
 .PHONY: process
@@ -109,8 +109,8 @@ status: | $(installed) ## pages by status, open batches
 	@$(venv) scripts/overview.py
 
 .PHONY: cost
-cost: | $(installed) ## what was spent, by month, model and way      FORMAT=json|csv
-	@$(venv) scripts/cost.py $(if $(value FORMAT),--$(call quote,FORMAT))
+cost: | $(installed) ## what was spent, by month, model and mode     FORMAT=json|csv
+	@$(venv) scripts/cost.py --format $(call quote,FORMAT)
 
 .PHONY: compare
 compare: | $(installed) ## a few pages both ways: tokens, dollars, readings; again to finish  LIMIT=

@@ -82,7 +82,7 @@ def _build(db: Database, config: Settings, limit: int, paused: Container[PageId]
 
 
 def _write_folders(db: Database, config: Settings, pages: list[PageId], basis: Basis) -> None:
-    sized = build.sized(config.data_root, pages, config.media_resolution)
+    sized = build.sized(pages, config)
     with tqdm(total=len(pages), desc="build", unit=" pages", disable=None, leave=False) as bar:
         parts = build.split(sized, config.batch_pages)
         for sequence, part in enumerate(parts, folders.last_sequence(db) + 1):
@@ -101,7 +101,7 @@ def _say_the_cost(
     """The estimate of the next pages. Raises `Problem` where it may go past MAX_USD."""
     pages = states.choose(db, config.data_root, limit, config.max_attempts, paused).waiting
     if pages:
-        budget.hold_to_limit(config, len(pages), basis)
+        budget.hold_to_limit(db, config, len(pages))
         click.echo(estimate.line(config, len(pages), basis))
 
 

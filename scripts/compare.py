@@ -61,7 +61,7 @@ def _begin(db: Database, config: Settings, limit: int) -> Batch:
     if not pages:
         raise Problem("compare", "no page waits", "make render, or make retry a page")
     basis = estimate.basis(db, config)
-    budget.hold_to_limit(config, len(pages), basis, ("batch", "realtime"))
+    budget.hold_to_limit(db, config, len(pages), ("batch", "realtime"))
     click.echo(_estimate(config, len(pages), basis))
     for part in paths.comparisons(config.data_root).glob(".*.part"):  # a kill left it
         shutil.rmtree(part, ignore_errors=True)

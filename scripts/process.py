@@ -11,10 +11,7 @@ its time, and refuses more often.
 import base64
 import re
 import signal
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -22,21 +19,19 @@ from sqlite_utils import Database
 from tqdm import tqdm
 
 from flowsheets import files, lock, paths, settings
-from flowsheets.batch import prompt_cache, recover, results
-from flowsheets.batch.folder import new_name
+from flowsheets.batch import budget, prompt_cache, recover, results
 from flowsheets.batch.results import Outcome, Tally
 from flowsheets.errors import Command, Count, Problem, Switch, warn
 from flowsheets.gemini import calls
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.jobs import database, date_checks, states
-from flowsheets.money import estimate, usage
-from flowsheets.page.request import page_request
+from flowsheets.money import usage
+from flowsheets.page.request import page_request, setting_refused
 from flowsheets.page.response import Unread
 from flowsheets.paths import PageId
 from flowsheets.settings import Settings
 
 LIMIT = 50
-CACHE_SECONDS = 3600  # a run that takes longer goes on without
 
 MODES = {"": "realtime", "standard": "realtime", "flex": "flex"}  # by TIER
 
@@ -78,6 +73,8 @@ def main(limit: int, workers: int | None, tier: str, batch: bool) -> None:
 
 def _process(db: Database, config: Settings, limit: int, workers: int, mode: str) -> Tally:
     recover.run_beside(db, config)
+    waiting = states.choose(db, config.data_root, limit, config.max_attempts).waiting
+    budget.hold_to_limit(db, config, len(waiting), (mode,))
     claimed = states.claim(
         db, config.data_root, limit, config.max_attempts, "processing", asked=config.model
     )
@@ -85,14 +82,15 @@ def _process(db: Database, config: Settings, limit: int, workers: int, mode: str
         click.echo(f"{page}: its row was set back, so it is read again; its old result is kept")
     if not claimed.pages:
         return Tally()
+    cached_content = None
     try:
-        with _cached_prompt(config) as cached_content:
-            run = Run(db, config, claimed.pages, cached_content, mode)
-            return run.read_all(workers)
+        cached_content = prompt_cache.for_run(db, config)
+        return Run(db, config, claimed.pages, cached_content, mode).read_all(workers)
     finally:
         # Whatever stopped the run, a full disk say: a response that is saved was billed and is
         # used, now or by the next command; what was not asked goes back to the queue.
         recover.take_in_real_time(db, config)
+        prompt_cache.end_run(db, cached_content)
 
 
 class Run:
@@ -155,7 +153,7 @@ class Run:
             self._charge_refused()
 
     def _read(self, page: PageId, saved: Path) -> None:
-        self._settle(recover.read_saved(page, saved, self.config.model))
+        self._settle(recover.read_saved(page, saved, self.config.model, self.config.thinking))
 
     def _settle(self, outcome: Outcome) -> None:
         self.tally += results.apply(self.db, self.config.data_root, [outcome], old="processing")
@@ -224,6 +222,8 @@ class Run:
             if self.mode == "flex" and _refuses_the_tier(problem):
                 fix = "Give TIER=standard, or take a batch"
                 raise Problem("TIER", problem.what, fix) from problem
+            if problem.code == 400 and (refused := setting_refused(problem.what)):
+                raise refused from problem
             if not self.cached_content or problem.code not in (403, 404) or problem.key_refused:
                 raise
             # The cache outlived its hour: refused, so not billed, and asked again without.
@@ -231,7 +231,7 @@ class Run:
 
     def _generate(self, image: str, cached_content: str | None) -> bytes:
         tier = "flex" if self.mode == "flex" else None
-        body = page_request(image, self.config.media_resolution, cached_content, tier)
+        body = page_request(image, self.config, cached_content, tier)
         return calls.generate(self.config.model, body)
 
 
@@ -244,22 +244,6 @@ def _ignore_a_second_interrupt() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     warn("stopping; waiting for the responses that are under way, which are billed")
-
-
-@contextmanager
-def _cached_prompt(config: Settings) -> Iterator[str | None]:
-    """The name of a prompt cache for this run, or None where the API refuses one."""
-    if not estimate.cache_is_worth_asking_for(config):
-        yield None
-        return
-    # A name of its own: with an unclear end, every cache of that name is deleted.
-    cache = prompt_cache.make(config, f"now-{new_name(datetime.now(UTC))}", CACHE_SECONDS)
-    try:
-        yield cache.name if cache else None
-    finally:
-        if cache:
-            with suppress(Problem):  # it ends by itself within the hour
-                calls.delete_cache(cache.name)
 
 
 if __name__ == "__main__":

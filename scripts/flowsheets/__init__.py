@@ -24,6 +24,7 @@ money/     tokens and dollars
   prices     tokens to dollars; the only importer of genai-prices
   usage      what was billed, a row a response
   estimate   what pages will cost
+  storage    what prompt caches cost while they are kept
 
 jobs/      jobs.db
   database   opened, its tables, its transactions

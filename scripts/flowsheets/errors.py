@@ -119,6 +119,26 @@ class Switch(click.ParamType[bool]):
         return text == "1"
 
 
+class OneOf(click.Choice[str]):
+    """An option that takes one of some words; anything else is a `Problem` that names it.
+
+    The empty string, which Make passes on where you gave nothing, is taken as well.
+    """
+
+    def __init__(self, variable: str, *words: str) -> None:
+        super().__init__(("", *words), case_sensitive=False)
+        self.variable = variable
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return super().convert(str(value).strip(), param, ctx)
+        except click.BadParameter as error:
+            known = ", ".join(self.choices[1:])
+            raise Problem(
+                self.variable, f"{value!r} is unknown", f"Give {known}, or none"
+            ) from error
+
+
 def warn(line: str) -> None:
     """One warning line on stderr; the run goes on."""
     click.echo(f"Warning: {line}", err=True)

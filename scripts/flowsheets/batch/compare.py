@@ -116,7 +116,9 @@ def _add(way: Way, batch: Batch, index: int, answer: Any, batch_id: str | None, 
     version = results.model_version(answer, model(batch))
     page = page_of(batch.lines[index])
     counted = usage.tokens(answer)
-    way.paid.append(usage.Answer(page, batch_id, mode, model(batch), version, counted, at))
+    way.paid.append(
+        usage.Answer(page, batch_id, mode, model(batch), version, counted, at, batch.thinking)
+    )
     reading = response.read(answer)
     if isinstance(reading, PageReading):
         way.readings[index] = reading

@@ -178,6 +178,12 @@ class Batch:
         return clock.moment(self.events[0]["at"]) if self.events else None
 
     @property
+    def thinking(self) -> str | None:
+        """The thinking level in every request; None: the model's own. `unknown` without a journal."""
+        built = self.last("built")
+        return built.get("thinking") if built else "unknown"
+
+    @property
     def cached_content(self) -> str | None:
         """`cachedContents/…` that every request of the batch names, or None."""
         built = self.last("built")

@@ -359,10 +359,11 @@ def _unknown_responses(db: Database, settings: Settings, page: PageId) -> list[O
     return outcomes
 
 
-def read_saved(page: PageId, saved: Path, model: str) -> Outcome:
+def read_saved(page: PageId, saved: Path, model: str, thinking: str | None = "unknown") -> Outcome:
     """What came of a page, from its real-time response on disk, and what was billed for it.
 
-    `model` is the one that was asked.
+    `model` is the one that was asked, `thinking` the level; one that is not known guides no
+    estimate.
     """
     answer = None
     try:
@@ -373,7 +374,7 @@ def read_saved(page: PageId, saved: Path, model: str) -> Outcome:
     at, asked = paths.asked_for(saved)
     version = results.model_version(answer, model)
     mode, tokens = usage.mode(answer, asked), usage.tokens(answer)
-    billed = usage.Answer(page, None, mode, model, version, tokens, at)
+    billed = usage.Answer(page, None, mode, model, version, tokens, at, thinking)
     return Outcome(page, reading, version, billed)
 
 

@@ -218,6 +218,7 @@ def apply(
         usage.note(db, billed)
         for outcome in outcomes:
             tally += _move(db, data_root, outcome, old, in_batch)
+    usage.warn_of_other_models(outcome.billed for outcome in outcomes if outcome.billed)
     return tally
 
 
@@ -246,6 +247,7 @@ class Reader:
     cancelled: bool  # code 1 means that a cancel came before the row ran
     error_of_all: str | None  # the one error of all rows: no page's own fault
     missing: Unread
+    thinking: str | None  # the level that was asked for
 
     @classmethod
     def of(
@@ -260,6 +262,7 @@ class Reader:
             cancelled=_was_cancelled(batch),
             error_of_all=error_of_all(batch, check),
             missing=missing,
+            thinking=batch.thinking,
         )
 
     def outcome(self, line: Line, answers: list[dict[str, Any]], wanted: bool) -> Outcome:
@@ -291,7 +294,9 @@ class Reader:
         tokens = usage.total(usage.tokens(body) for body in different)
         version = model_version(bodies[0], self.model)
         batch_id = self.batch.batch_id
-        return usage.Answer(page, batch_id, "batch", self.model, version, tokens, self.asked_at)
+        return usage.Answer(
+            page, batch_id, "batch", self.model, version, tokens, self.asked_at, self.thinking
+        )
 
 
 def model_version(answer: Any, model: str) -> str:

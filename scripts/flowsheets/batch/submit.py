@@ -8,7 +8,6 @@ end, a batch that no listing shows counts as never made only after SUBMIT_GRACE 
 
 import time
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +20,7 @@ from flowsheets.errors import Problem
 from flowsheets.gemini import calls
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.jobs import database, pauses, states
-from flowsheets.money import estimate
+from flowsheets.page.request import setting_refused
 from flowsheets.settings import Settings, key_fingerprint, new_salt
 
 # An upload lives 48 h at the API; an older one is made again before it can expire on the way.
@@ -204,7 +203,7 @@ def _found_soon(batch: Batch) -> bool:
 def _create(batch: Batch, db: Database | None, settings: Settings) -> None:
     model = batch.model or settings.model
     if db is not None:
-        _hold_to_limit(batch, db, replace(settings, model=model))
+        _hold_to_limit(batch, db, settings)
     _renew_cache(batch, db)
     try:
         _ask_to_create(batch, db, settings, model, first=True)
@@ -247,11 +246,9 @@ def refusal(batch: Batch, db: Database | None, problem: ApiProblem) -> Problem:
     """What you are told after a clear no. One that is for good gives the pages back."""
     if problem.code in (400, 404) and not problem.key_refused:
         returned = give_back(batch, db, "refused", reason=problem.what)
-        return Problem(
-            batch.folder,
-            f"{problem.what} The {returned} pages are back in the queue",
-            "Correct the cause, then make batch-submit",
-        )
+        what = f"{problem.what} The {returned} pages are back in the queue"
+        fix = "Correct the cause, then make batch-submit"
+        return setting_refused(what) or Problem(batch.folder, what, fix)
     if problem.code == 429:
         return QueueFull(
             batch.folder,
@@ -274,11 +271,9 @@ def _renew_cache(batch: Batch, db: Database | None) -> None:
 
 def _hold_to_limit(batch: Batch, db: Database, settings: Settings) -> None:
     """A folder that was built under another limit waits where this one's would be passed."""
-    if settings.max_usd is None:
-        return
     try:
-        basis = estimate.basis(db, settings)
-        budget.hold_to_limit(settings, len(batch.lines), basis, sent=True)
+        own = budget.as_built(batch, settings)
+        budget.hold_to_limit(db, own, len(batch.lines), sent=True)
     except Problem as problem:
         raise QueueFull(batch.folder, problem.message, "It waits until then") from problem
 

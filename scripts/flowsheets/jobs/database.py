@@ -10,7 +10,7 @@ from sqlite_utils import Database
 from flowsheets import paths
 from flowsheets.errors import MEND_JOBS_DB, Problem, of_database
 from flowsheets.jobs import date_checks, folders, pauses
-from flowsheets.money import usage
+from flowsheets.money import storage, usage
 
 # Other commands hold the database for one short transaction at a time.
 BUSY_SECONDS = 60
@@ -66,7 +66,13 @@ def connect(data_root: Path) -> Database:
             tables = set(db.table_names())
             if "reviews" in tables and "date_checks" not in tables:
                 db.execute("ALTER TABLE reviews RENAME TO date_checks")
-            for statement in (*usage.SCHEMA, date_checks.SCHEMA, pauses.SCHEMA, *folders.SCHEMA):
+            usage.create_table(db)
+            for statement in (
+                storage.SCHEMA,
+                date_checks.SCHEMA,
+                pauses.SCHEMA,
+                *folders.SCHEMA,
+            ):
                 db.execute(statement)
     except (OSError, sqlite3.Error) as error:
         raise Problem(
