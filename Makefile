@@ -120,6 +120,10 @@ compare: | $(installed) ## a few pages both ways: tokens, dollars, readings; aga
 retry: | $(installed) ## one finished page back to the queue         PDF= PAGE=
 	@$(venv) scripts/retry.py --pdf $(call quote,PDF) --page $(call quote,PAGE)
 
+.PHONY: rebuild
+rebuild: | $(installed) ## jobs.db again from the folders and responses on disk; asks no API
+	@$(venv) scripts/rebuild.py
+
 .PHONY: index
 index: | $(installed) ## results to flowsheets.db, which is browsed
 	@$(venv) scripts/index.py

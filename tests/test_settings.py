@@ -13,7 +13,7 @@ def test_every_setting_has_its_default() -> None:
     config = settings.load()
     assert config.model == "gemini-3.1-pro-preview"
     assert config.media_resolution == "high"
-    assert (config.scans_root, config.data_root) == (Path("scans"), Path("."))
+    assert (config.scans_root, config.data_root) == (Path("scans").absolute(), Path.cwd())
     assert (config.render_concurrency, config.process_concurrency) == (4, 4)
     assert (config.max_attempts, config.submit_grace, config.batch_pages) == (3, 300, 1000)
     assert (config.max_output_tokens, config.thinking) == (32768, None)

@@ -179,7 +179,7 @@ class Batch:
 
     @property
     def thinking(self) -> str | None:
-        """The thinking level in every request; None: the model's own. `unknown` without a journal."""
+        """The level in every request; None: the model's own. `unknown` without a journal."""
         built = self.last("built")
         return built.get("thinking") if built else "unknown"
 

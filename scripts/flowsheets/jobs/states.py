@@ -255,6 +255,13 @@ def pages_of_pdf(db: Database, pdf_path: str) -> list[PageId]:
     return [PageId(pdf_path, number) for (number,) in found]
 
 
+def without_result(db: Database, data_root: Path) -> Iterator[PageId]:
+    """Completed pages whose result is not on disk, in order."""
+    for page in in_status(db, "completed"):
+        if not paths.result(data_root, page).is_file():
+            yield page
+
+
 def rows_of(db: Database, pages: Iterable[PageId]) -> dict[PageId, dict[str, Any]]:
     """The rows of these pages; a page without one is left out."""
     found = {}
