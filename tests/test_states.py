@@ -1,5 +1,6 @@
 """jobs.db: its states, its guard, and databases older than the batches."""
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -155,3 +156,33 @@ def test_a_database_damaged_inside_is_one_clear_line_in_every_command(station: S
     for command in ("cost", "estimate", "compare", "index", "review", "export"):
         assert station.error(command).startswith(f"Error: {path}: ")
     assert path.read_bytes() == before
+
+
+def test_a_program_that_reads_for_long_is_waited_for_once_with_a_word(
+    jobs_db: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    states.register(jobs_db, pages(2))
+    monkeypatch.setattr(database, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0)
+    reader = sqlite3.connect(tmp_path / "jobs.db")
+    reading = reader.execute("SELECT * FROM jobs")
+    reading.fetchone()  # and not the rest: the reader holds the file
+    for _ in range(2):
+        with pytest.raises(Problem, match="is in use by another program, which does not let go"):
+            states.flip(jobs_db, pages(1), "pending", "rendered")
+    assert capsys.readouterr().err.count("waiting up to") == 1
+    reading.close()
+    reader.close()
+    assert states.flip(jobs_db, pages(1), "pending", "rendered") == pages(1)
+
+
+def test_jobs_db_follows_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o007)
+    try:
+        database.connect(tmp_path).close()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "jobs.db").stat().st_mode & 0o777 == 0o660

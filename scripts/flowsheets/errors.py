@@ -53,6 +53,12 @@ class Command(click.Command):
 
 def of_database(error: sqlite3.DatabaseError) -> Problem:
     """The one line for a jobs.db that is full, locked for long, read-only or damaged inside."""
+    if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+        return Problem(
+            "jobs.db",
+            "is in use by another program, which does not let go",
+            "Close it, and run the command again; nothing is lost",
+        )
     if isinstance(error, sqlite3.OperationalError):
         return Problem("jobs.db", str(error), "Run the command again; nothing is lost")
     return Problem("jobs.db", str(error), MEND_JOBS_DB)
