@@ -14,6 +14,8 @@ page/      one page
   dates      days in a PDF's name and on a page, and whether both can be right
   request    its request (with prompt.md), the same in real time and in a batch
   response   the API's response: the page in it, or the reason why there is none
+  envelope   the objects in its text, whatever was written around them
+  mend       small deviations from the shape, put right and named
 
 gemini/    the Gemini API
   client     the SDK's client, and its errors as ours
