@@ -19,6 +19,14 @@ from pages import answer, reading
 WHOLE = json.dumps(reading())
 
 
+NAMES = [
+    *("key", "response", "error", "status", "code", "message", "candidates", "content"),
+    *("parts", "text", "thought", "finishReason", "promptFeedback", "blockReason"),
+]
+REFUSALS = [
+    *("RECITATION", "SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "LANGUAGE", "MAX_TOKENS"),
+    *("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION"),
+]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: (
@@ -26,8 +34,22 @@ JSON = st.recursive(
         | st.dictionaries(
             st.text(max_size=3)
             | st.sampled_from(
-                "key response error status code message candidates content parts text thought"
-                " finishReason promptFeedback blockReason".split()
+                [
+                    "key",
+                    "response",
+                    "error",
+                    "status",
+                    "code",
+                    "message",
+                    "candidates",
+                    "content",
+                    "parts",
+                    "text",
+                    "thought",
+                    "finishReason",
+                    "promptFeedback",
+                    "blockReason",
+                ]
             ),
             inner,
             max_size=4,
@@ -320,8 +342,18 @@ def test_the_last_row_that_is_read_is_the_last_that_the_index_takes() -> None:
 
 @pytest.mark.parametrize(
     "finish",
-    "RECITATION SAFETY PROHIBITED_CONTENT BLOCKLIST SPII LANGUAGE IMAGE_SAFETY"
-    " IMAGE_PROHIBITED_CONTENT IMAGE_RECITATION MAX_TOKENS".split(),
+    [
+        "RECITATION",
+        "SAFETY",
+        "PROHIBITED_CONTENT",
+        "BLOCKLIST",
+        "SPII",
+        "LANGUAGE",
+        "IMAGE_SAFETY",
+        "IMAGE_PROHIBITED_CONTENT",
+        "IMAGE_RECITATION",
+        "MAX_TOKENS",
+    ],
 )
 def test_a_refusal_has_its_code_and_waits_for_a_person(finish: str) -> None:
     for sent in ({"candidates": [{"finishReason": finish}]}, answer(WHOLE, finish=finish)):

@@ -30,6 +30,7 @@ money/     tokens and dollars
 jobs/      jobs.db
   database   opened, its tables, its transactions
   states     the page's state machine, drawn; all SQL on the table jobs
+  mended_answers  pages whose response was put right as it was read
   date_checks  pages whose date contradicts their PDF's name
 
 batch/     a batch, from pages to results

@@ -9,7 +9,7 @@ from sqlite_utils import Database
 
 from flowsheets import paths
 from flowsheets.errors import MEND_JOBS_DB, Problem, of_database
-from flowsheets.jobs import date_checks
+from flowsheets.jobs import date_checks, mended_answers
 from flowsheets.money import usage
 
 # Other commands hold the database for one short transaction at a time.
@@ -43,7 +43,7 @@ _ADDED = {"batch_id": str, "within_batch_index": int}
 def connect(data_root: Path) -> Database:
     """Open `jobs.db`, made or given what is new in it on first use; no row is touched.
 
-    New to an older one are two columns of `jobs`, and the tables `usage` and
+    New to an older one are two columns of `jobs`, and the tables `usage`, `mended_answers` and
     `date_checks`, which was called `reviews` once and is renamed.
 
     Raises `Problem` where it is no database, is damaged inside, or cannot be written.
@@ -66,7 +66,7 @@ def connect(data_root: Path) -> Database:
             tables = set(db.table_names())
             if "reviews" in tables and "date_checks" not in tables:
                 db.execute("ALTER TABLE reviews RENAME TO date_checks")
-            for statement in (*usage.SCHEMA, date_checks.SCHEMA):
+            for statement in (*usage.SCHEMA, date_checks.SCHEMA, mended_answers.SCHEMA):
                 db.execute(statement)
     except (OSError, sqlite3.Error) as error:
         raise Problem(
