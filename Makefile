@@ -117,8 +117,12 @@ compare: | $(installed) ## a few pages both ways: tokens, dollars, readings; aga
 	@$(venv) scripts/compare.py --limit $(call quote,LIMIT)
 
 .PHONY: retry
-retry: | $(installed) ## one finished page back to the queue         PDF= PAGE=
-	@$(venv) scripts/retry.py --pdf $(call quote,PDF) --page $(call quote,PAGE)
+retry: | $(installed) ## finished pages back to the queue   PDF= PAGE=, PDF=, STATUS=failed, CODE=
+	@$(venv) scripts/retry.py --pdf $(call quote,PDF) --page $(call quote,PAGE) --status $(call quote,STATUS) --code $(call quote,CODE)
+
+.PHONY: reread
+reread: | $(installed) ## failed pages: the responses kept here read again, no API
+	@$(venv) scripts/reread.py
 
 .PHONY: rebuild
 rebuild: | $(installed) ## jobs.db again from the folders and responses on disk; asks no API

@@ -266,6 +266,87 @@ def test_answer_new_field(api: httpx2.Client, emulator: Emulator) -> None:
     assert _is_page(response, 1)
 
 
+def test_answer_finish(api: httpx2.Client, emulator: Emulator) -> None:
+    emulator.faults(answer_finish="0:SAFETY,SPII")
+    assert emulator.faults() == {"answer_finish": "0:SAFETY,SPII"}
+    name = create_batch(api, page_lines(2))
+    until(api, name)
+    lines = {line["key"]: line for line in result_lines(download(api, name))}
+    finishes = [lines[key]["response"]["candidates"][0]["finishReason"] for key in ("0", "1")]
+    assert finishes == ["SAFETY", "SPII"]
+    assert generate(api, page_request(1)).json()["candidates"][0]["finishReason"] == "SPII"
+
+
+@pytest.mark.parametrize(
+    ("fault", "begin", "end"),
+    [
+        ("answer_stray_end", "{", '}."\n}'),
+        ("answer_fenced", "Here is the transcription:\n```json\n{", "}\n```"),
+        ("answer_bom", "\ufeff{", "}"),
+        ("answer_list_of_one", "[{", "}]"),
+        ("answer_endless_list", '{"page_date_raw": "\\ud83c\\udfb5", "quadrants": [[', "[[["),
+    ],
+)
+def test_a_spoilt_envelope(
+    api: httpx2.Client, emulator: Emulator, fault: str, begin: str, end: str
+) -> None:
+    text = text_of(faulty(api, emulator, fault))
+    assert text.startswith(begin)
+    assert text.endswith(end)
+
+
+def test_answer_twice_and_answer_two_pages(api: httpx2.Client, emulator: Emulator) -> None:
+    text = text_of(faulty(api, emulator, "answer_twice"))
+    assert text[: len(text) // 2] == text[len(text) // 2 :]
+    emulator.faults(answer_twice=None)
+    decoder = json.JSONDecoder()
+    text = text_of(faulty(api, emulator, "answer_two_pages"))
+    first, end = decoder.raw_decode(text)
+    second, _ = decoder.raw_decode(text, end)
+    assert first | {"comments_raw": "another page"} == second != first
+
+
+def test_answer_null_part(api: httpx2.Client, emulator: Emulator) -> None:
+    response = faulty(api, emulator, "answer_null_part")
+    assert response["candidates"][0]["content"]["parts"][-1] == {"text": None}
+
+
+def test_answer_null_lists_null_words_and_other_letters(
+    api: httpx2.Client, emulator: Emulator
+) -> None:
+    emulator.faults(answer_null_lists="all", answer_null_words="all")
+    page = json.loads(text_of(faulty(api, emulator, "answer_other_letters")))
+    assert (page["oddities"], page["page_date_raw"]) == (None, "null")
+    first, second = page["quadrants"][:2]
+    assert (first["position"], second["position"]) == ("TOP_LEFT", "top-right")
+    assert (first["jock_raw"], second["jock_raw"]) == ("null", "None")
+    assert (first["entries"][0]["confidence"], second["entries"]) == ("High", None)
+
+
+def test_answer_half_character(api: httpx2.Client, emulator: Emulator) -> None:
+    assert r"\ud83c\u0000" in text_of(faulty(api, emulator, "answer_half_character"))
+
+
+def test_answer_row_1000_and_answer_long_number(api: httpx2.Client, emulator: Emulator) -> None:
+    assert '"row_index":1000' in text_of(faulty(api, emulator, "answer_row_1000"))
+    assert "7" * 5000 in text_of(faulty(api, emulator, "answer_long_number"))
+
+
+def test_line_error_text_line_status_text_and_line_error_in_response(
+    api: httpx2.Client, emulator: Emulator
+) -> None:
+    emulator.faults(line_error_text="0", line_status_text="1", line_error_in_response="2")
+    name = create_batch(api, page_lines(3))
+    until(api, name)
+    lines = {line["key"]: line for line in result_lines(download(api, name))}
+    assert isinstance(lines["0"]["error"], str)
+    assert isinstance(lines["1"]["status"], str)
+    assert lines["2"]["response"]["error"]["code"] == 13
+    assert emulator.ledger()["answers"] == [] or name not in {
+        answer.get("batch") for answer in emulator.ledger()["answers"]
+    }
+
+
 # Batches
 
 

@@ -9,6 +9,7 @@ from typing import Any
 #   times   how many times it happens; true = until switched off
 #   rows    0-based rows of every batch: 3, "0,3" or "all" (true means all)
 #   codes   "ROW:CODE", comma separated, gRPC codes: "0:13,4:7"
+#   words   "ROW:WORD", comma separated: "0:SAFETY,4:SPII"; a WORD alone is for all rows
 #   number  a number, what it counts stands beside it
 #   text    a word
 FAULTS: dict[str, tuple[str, str]] = {
@@ -22,6 +23,9 @@ FAULTS: dict[str, tuple[str, str]] = {
     # rows that are not answered, and not billed
     "line_error": ("codes", 'the row ends as {"error": {"code": CODE}}, no message'),
     "line_status": ("codes", 'the row ends as {"status": {"code": CODE}}'),
+    "line_error_text": ("rows", "the row's error is a plain text"),
+    "line_status_text": ("rows", "the row's status is a plain text"),
+    "line_error_in_response": ("rows", "the row's error is inside its response"),
     # answers, in batches and (with "all") in real time
     "answer_in_parts": ("rows", "the text comes in several parts, cut inside an escape too"),
     "answer_with_thoughts": ("rows", "a thought part first, a thoughtSignature alone last"),
@@ -36,6 +40,23 @@ FAULTS: dict[str, tuple[str, str]] = {
     "answer_three_blocks": ("rows", "the last of the four quadrants is missing"),
     "answer_u2028": ("rows", "U+2028 and U+0085 inside the texts, not escaped"),
     "answer_new_field": ("rows", "fields that no client knows"),
+    "answer_finish": ("words", "this finishReason, no parts"),
+    # a whole page, in an envelope that is spoilt
+    "answer_stray_end": ("rows", 'the page, and after it ."\\n}'),
+    "answer_fenced": ("rows", "a sentence, and the page in a fenced block"),
+    "answer_bom": ("rows", "a byte order mark before the page"),
+    "answer_list_of_one": ("rows", "the page as the only item of a list"),
+    "answer_twice": ("rows", "the page, and the same page once more"),
+    "answer_null_part": ("rows", "a part with null for its text beside the one with text"),
+    "answer_null_lists": ("rows", "null for each entries and oddities that is empty"),
+    "answer_null_words": ("rows", 'the words "null", "None", "N/A" for null'),
+    "answer_other_letters": ("rows", "High, TOP_LEFT, top-right for high, top_left, top_right"),
+    "answer_half_character": ("rows", "half of a character, and NUL, in each row's text"),
+    # what looks like a page and is none
+    "answer_two_pages": ("rows", "the page, and another one"),
+    "answer_row_1000": ("rows", "a row numbered 1000"),
+    "answer_long_number": ("rows", "a row's number has 5,000 digits"),
+    "answer_endless_list": ("rows", "a thousand [ where the blocks are due"),
     # batches
     "succeeded_before_file": (
         "number",
@@ -133,6 +154,11 @@ class Faults:
         codes: dict[int, int] = self.on.get(name, {})
         return codes.get(row)
 
+    def word(self, name: str, row: int | None) -> str | None:
+        """The word that a fault with words gives to this row; in real time, the one for all."""
+        words: dict[int | str, str] = self.on.get(name, {})
+        return words.get("all") if row is None else words.get(row, words.get("all"))
+
 
 def _parsed(name: str, value: Any) -> Any:
     kind = FAULTS[name][0]
@@ -148,11 +174,18 @@ def _parsed(name: str, value: Any) -> Any:
         if kind == "codes":
             pairs = (pair.split(":") for pair in str(value).split(","))
             return {int(row): int(code) for row, code in pairs}
+        if kind == "words":
+            return dict(_word(pair) for pair in str(value).split(","))
         if value is True or value == "all":
             return "all"
         return {int(row) for row in str(value).split(",")}
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: {value!r} is no value of kind {kind}") from error
+        raise ValueError(f"{name}: {value!r} is not a value of kind {kind}") from error
+
+
+def _word(pair: str) -> tuple[int | str, str]:
+    row, colon, word = pair.rpartition(":")
+    return (int(row) if colon else "all"), word
 
 
 def _positive(value: Any) -> int:
@@ -166,7 +199,8 @@ def _shown(value: Any) -> Any:
     if value == EVER:
         return True
     if isinstance(value, dict):
-        return ",".join(f"{row}:{code}" for row, code in sorted(value.items()))
+        pairs = sorted(value.items(), key=lambda pair: (pair[0] == "all", pair[0]))
+        return ",".join(f"{said}" if row == "all" else f"{row}:{said}" for row, said in pairs)
     if isinstance(value, set):
         return ",".join(map(str, sorted(value)))
     return value

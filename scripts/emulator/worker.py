@@ -22,6 +22,13 @@ TICK = 0.02  # seconds between two looks at clock and faults
 LIFETIME = 48 * HOUR  # then a batch that has not ended is EXPIRED (documented)
 NO_PERMISSION = "The caller does not have permission"  # (recorded) for a cache or file that is gone
 
+# Lines of rows that failed, as some have them who are not Google.
+ERRORS_AS_TEXT: dict[str, Json] = {
+    "line_error_text": {"error": "The image is too dark to be read."},
+    "line_status_text": {"status": "deadline exceeded"},
+    "line_error_in_response": {"response": {"error": {"code": 13, "message": "Try again."}}},
+}
+
 
 @dataclass
 class Worker:
@@ -130,6 +137,9 @@ class Worker:
             code = self.faults.code(fault, row.index)
             if code is not None:
                 return {name: {"code": code}}, None
+        for fault, line in ERRORS_AS_TEXT.items():
+            if self.faults.hits(fault, row.index):
+                return line, None
         model = batch.record["model"].removeprefix("models/")
         try:
             answer = self.answerer.answer(model, row.request, row.index)

@@ -15,6 +15,8 @@ page/      one page
   dates      days in a PDF's name and on a page, and whether both can be right
   request    its request (with prompt.md), the same in real time and in a batch
   response   the API's response: the page in it, or the reason why there is none
+  envelope   the objects in its text, whatever was written around them
+  mend       small deviations from the shape, put right and named
 
 gemini/    the Gemini API
   client     the SDK's client, and its errors as ours
@@ -32,6 +34,7 @@ jobs/      jobs.db
   states     the page's state machine, drawn; all SQL on the table jobs
   folders    what of the folders on disk this database has taken in
   pauses     pages that wait before they are sent again by themselves
+  mended_answers  pages whose response was put right as it was read
   date_checks  pages whose date contradicts their PDF's name
 
 batch/     a batch, from pages to results

@@ -23,7 +23,7 @@ from flowsheets import files, paths
 from flowsheets.batch import images
 from flowsheets.batch.folder import OUTCOMES as OUTCOMES
 from flowsheets.batch.folder import Batch, Line, page_of
-from flowsheets.jobs import database, date_checks, pauses, states
+from flowsheets.jobs import database, date_checks, mended_answers, pauses, states
 from flowsheets.money import usage
 from flowsheets.page import dates, response, schema
 from flowsheets.page.response import Unread
@@ -389,6 +389,7 @@ def _complete(
     if moved:
         contradiction = dates.contradiction(page.pdf_path, reading.page_date_raw)
         date_checks.note(db, page, contradiction, states.now())
+        mended_answers.note(db, page, reading.forgiven, states.now())
         pauses.end(db, [page])
     return len(moved)
 
