@@ -4,11 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlite_utils import Database
 
 from emulator_process import Emulator, running_emulator
 from flowsheets.jobs import database
 from station import KEY, SETTINGS, THE_SDKS_OWN, Station
+
+# On a machine that has much else to do, an example may take its time.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)

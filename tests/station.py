@@ -2,7 +2,7 @@
 
 import json
 import os
-import shlex
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,35 +10,23 @@ from typing import Any
 
 from sqlite_utils import Database
 
+import in_process
+import targets
 from drawing import bitmap, write_pdf
 from emulator_process import wait_for
 from flowsheets import paths
 from flowsheets.jobs import database, states
 from flowsheets.page import scan
 from flowsheets.paths import PageId
-from forked import Done, commands
+from forked import Done
 
 TOP = Path(__file__).resolve().parents[1]
 KEY = "test-key"
 PDF = "1990/April 1990/1990-04apr0106.pdf"
 
 
-# What a person may set, as .env.example has it; the SDK knows two more.
-SETTINGS = (
-    "GEMINI_API_KEY",
-    "GOOGLE_GEMINI_BASE_URL",
-    "GEMINI_MODEL",
-    "GEMINI_MEDIA_RESOLUTION",
-    "SCANS_ROOT",
-    "DATA_ROOT",
-    "RENDER_CONCURRENCY",
-    "PROCESS_CONCURRENCY",
-    "MAX_ATTEMPTS",
-    "SUBMIT_GRACE",
-    "BATCH_PAGES",
-    "GEMINI_CACHE",
-    "MAX_USD",
-)
+# What a person may set; the SDK knows two more.
+SETTINGS = re.findall(r"^#? ?([A-Z_]+)=", (TOP / ".env.example").read_text(), re.MULTILINE)
 THE_SDKS_OWN = ("GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI")
 
 
@@ -56,7 +44,7 @@ class Station:
 
     folder: Path
     base_url: str = "http://127.0.0.1:9"  # nobody listens there
-    real: bool = False  # whether its commands are run by make itself
+    real: bool = False  # its commands are run by make itself
 
     @property
     def scans(self) -> Path:
@@ -86,21 +74,16 @@ class Station:
         }
 
     def make(self, *words: str, **settings: str) -> Done:
-        """`make WORDS`: the commands that make says it would run, run one after the other.
+        """`make WORDS`: what the target runs, one after the other, in this process.
 
-        By forked.py, which saves each the second that its imports take; `real` stations run make.
+        A `real` station runs make itself.
         """
         environment = self.environment(**settings)
         if self.real:
             return self._real_make(words, environment)
-        recipe = subprocess.check_output(
-            ["make", "-n", "--no-print-directory", *words], cwd=TOP, env=environment, text=True
-        )
         done = Done(0, "", "")
-        for line in recipe.splitlines():
-            python, script, *args = shlex.split(line)
-            assert python == ".venv/bin/python"
-            one = commands().run(script, *args, env=environment)
+        for script, *args in targets.runs(*words):
+            one = in_process.run(script, *args, env=environment)
             done = Done(one.returncode, done.stdout + one.stdout, done.stderr + one.stderr)
             if done.returncode:
                 break

@@ -1,0 +1,55 @@
+"""The scripts within the tests' own process, so that a debugger stops in them and coverage works.
+
+What a process takes along when it ends is put back after each: environment, folder, name, signal
+handlers, open databases. Only the SDK's clients stay, one for each address and key, because making
+one takes longer than most commands. Where the process is the point (a kill, a signal, a disk that
+fills up at a step, a terminal), forked.py or a `real` station runs the command.
+"""
+
+import contextlib
+import gc
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from unittest.mock import patch
+
+from click.testing import CliRunner
+
+from forked import TOP, Done
+
+HANDLED = (signal.SIGINT, signal.SIGTERM)  # by process.py, each in its own way
+
+
+def run(script: str, *args: str, env: dict[str, str]) -> Done:
+    """Run `scripts/….py` to its end, in the project's folder, with this environment alone.
+
+    A bug's exception is not turned into text: it is raised here.
+    """
+    assert "FATE" not in env, "it would meet the tests: forked.py"
+    name = Path(script).name
+    main = import_module(Path(script).stem).main
+    with (
+        _handlers_kept(),
+        patch.dict(os.environ, env, clear=True),
+        contextlib.chdir(TOP),
+        patch.object(sys, "argv", [script, *args]),  # by which a lock names its holder
+    ):
+        ended = CliRunner().invoke(main, args, prog_name=name, catch_exceptions=False)
+    done = Done(ended.exit_code, ended.stdout, ended.stderr)
+    if done.returncode:
+        del ended
+        gc.collect()  # its traceback may hold a database that a process would have closed
+    return done
+
+
+@contextlib.contextmanager
+def _handlers_kept() -> Iterator[None]:
+    handlers = {number: signal.getsignal(number) for number in HANDLED}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
