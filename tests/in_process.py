@@ -19,20 +19,23 @@ from unittest.mock import patch
 
 from click.testing import CliRunner
 
-from forked import TOP, Done
+from forked import TOP, Done, commands
 
 sleep = time.sleep
-# Between two tries of the SDK, or two looks at a batch: that there is a pause is tested, its seconds
-# are not.
+# Between two tries of the SDK, or two looks at a batch: that there is a pause is tested, its length
+# is not.
 SHORT_PAUSES = patch("time.sleep", lambda seconds: sleep(seconds / 20))
-HANDLED = (signal.SIGINT, signal.SIGTERM)  # by process.py, each in its own way
+HANDLED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)  # by process.py and demo.py
 
 
 def run(script: str, *args: str, env: dict[str, str]) -> Done:
     """Run `scripts/….py` to its end, in the project's folder, with this environment alone.
 
-    A bug's exception is not turned into text: it is raised here.
+    A FATE (see steps.py) meets a process of its own. A bug's exception is not turned into text: it
+    is raised here.
     """
+    if "FATE" in env:
+        return commands().run(script, *args, env=env)
     name = Path(script).name
     main = import_module(Path(script).stem).main
     with (

@@ -17,7 +17,7 @@ from flowsheets import paths
 from flowsheets.jobs import database, states
 from flowsheets.page import scan
 from flowsheets.paths import PageId
-from forked import Done, commands
+from forked import Done
 from targets import TARGETS, runs
 
 TOP = Path(__file__).resolve().parents[1]
@@ -76,16 +76,14 @@ class Station:
     def make(self, *words: str, **settings: str) -> Done:
         """`make WORDS`: what the target runs, one after the other, in this process.
 
-        With a FATE (see steps.py) in processes of their own. A `real` station runs make itself, and
-        so does a target that is not in targets.py.
+        A `real` station runs make itself, and so does a target that is not in targets.py.
         """
         environment = self.environment(**settings)
         if self.real or words[0] not in TARGETS:
             return self._real_make(words, environment)
-        run = commands().run if "FATE" in settings else in_process.run
         done = Done(0, "", "")
         for script, *args in runs(*words):
-            one = run(script, *args, env=environment)
+            one = in_process.run(script, *args, env=environment)
             done = Done(one.returncode, done.stdout + one.stdout, done.stderr + one.stderr)
             if done.returncode:
                 break

@@ -14,7 +14,7 @@ from targets import TARGETS, runs
 MAKEFILE = (TOP / "Makefile").read_text()
 # Targets that run a script and are run by make itself in every test: they do not end by themselves.
 SERVERS = {"browse", "demo"}
-VARIABLES = ("LIMIT", "JOBS", "TIER", "ID", "FORMAT", "PDF", "PAGE")
+VARIABLES = ("LIMIT", "JOBS", "TIER", "ID", "FORMAT", "PDF", "PAGE", "STATUS", "CODE")
 ODD = (
     "1990/January 1990/1990-01jan0106.pdf",
     "it's",
@@ -83,3 +83,21 @@ def test_a_value_reaches_the_script_as_it_was_given(python: Path, value: str) ->
         (run,) = really_run(python, target, f"{variable}={value}")
         assert value in run
         assert [run] == runs(target, f"{variable}={value}")
+
+
+def test_nothing_in_a_value_is_carried_out(python: Path, tmp_path: Path) -> None:
+    for target, variable in (("retry", "PDF"), ("batch-fetch", "ID"), ("cost", "FORMAT")):
+        for value in (
+            f"$(shell touch {tmp_path}/made)",
+            f"$(touch {tmp_path}/made)",
+            "${value ID}",
+        ):
+            really_run(python, target, f"{variable}={value}")
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_variable_that_help_names_reaches_the_script() -> None:
+    named = re.findall(r"^([a-z-]+):.*## .*?  (\S.*)$", MAKEFILE, re.MULTILINE)
+    for target, variables in named:
+        for name in re.findall("([A-Z]+)=", variables) if target in TARGETS else ():
+            assert runs(target, f"{name}=1") != runs(target), (target, name)
