@@ -27,7 +27,7 @@ define newline
 
 endef
 # Given to a command, and not exported to it: that would carry out a $(shell ...) in a value.
-unexport LIMIT JOBS TIER BATCH ID FORMAT PDF PAGE STATUS CODE PORT PAGES
+unexport LIMIT JOBS TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT PAGES MINUTES SEED
 
 # The handwriting of the samples; none of it is committed.
 fonts := caveat courier-prime covered-by-your-grace gloria-hallelujah homemade-apple \

@@ -51,7 +51,7 @@ Rows = dict[tuple[str, int], str]  # (block, row_index) -> text
 
 @click.command()
 def main() -> None:
-    """The whole pipeline on this machine."""
+    """Take the sample scans through everything, end to end, with no key."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
     os.chdir(TOP)

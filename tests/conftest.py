@@ -1,4 +1,4 @@
-"""Fixtures: a station's folder, an emulator, and an environment without anybody's settings."""
+"""Fixtures: a station's folder, an emulator, and an environment without this machine's settings."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +17,8 @@ settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)
-def _nobodys_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No key, model or folder of the person who runs the tests reaches a test."""
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key, model or folder of whoever runs the tests reaches a test."""
     for name in (*SETTINGS, *THE_SDKS_OWN):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("flowsheets.settings.TOP", Path("/nonexistent"))  # no .env

@@ -1,4 +1,4 @@
-"""A radio station in a test, and the real commands run on it as a person runs them."""
+"""A radio station in a test, and the real commands on it, by the words that you type."""
 
 import json
 import os
@@ -25,7 +25,7 @@ KEY = "test-key"
 PDF = "1990/April 1990/1990-04apr0106.pdf"
 
 
-# What a person may set; the SDK knows two more.
+# Every setting; the SDK knows two more.
 SETTINGS = re.findall(r"^#? ?([A-Z_]+)=", (TOP / ".env.example").read_text(), re.MULTILINE)
 THE_SDKS_OWN = ("GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI")
 
@@ -40,10 +40,10 @@ UNPRIVILEGED = (
 
 @dataclass
 class Station:
-    """Scans, a data folder, and the address of an emulator."""
+    """Scans, a data folder, and the address of an API."""
 
     folder: Path
-    base_url: str = "http://127.0.0.1:9"  # nobody listens there
+    base_url: str = "http://127.0.0.1:9"  # nothing listens there
     real: bool = False  # its commands are run by make itself
 
     @property
@@ -61,7 +61,7 @@ class Station:
         return upright
 
     def environment(self, **settings: str) -> dict[str, str]:
-        """The environment of a command: nothing of this machine's own settings or key."""
+        """The environment of a command: none of this machine's own settings or key."""
         kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR")}
         return {
             **kept,
@@ -108,7 +108,7 @@ class Station:
         return done.stdout
 
     def error(self, *words: str, **settings: str) -> str:
-        """`make`, which has to fail in one clear line; returns that line."""
+        """`make`, which has to fail in one clear line, warnings apart; returns that line."""
         done = self.make(*words, **settings)
         assert done.returncode != 0, done.stdout
         lines = done.stderr.splitlines()
@@ -184,7 +184,7 @@ class Station:
 
 
 def billed(ledger: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
-    """How often each image was paid for, by its digest, from the emulator's ledger."""
+    """How often each image was billed, by its digest, from the emulator's ledger."""
     count: dict[str, int] = {}
     for answer in ledger["answers"]:
         count[answer["image_sha256"]] = count.get(answer["image_sha256"], 0) + 1

@@ -31,7 +31,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
 def runs(target: str, *variables: str) -> list[list[str]]:
     """The commands of `make TARGET NAME=value ...`, in order: script under scripts/, its words."""
     values = dict(variable.split("=", 1) for variable in variables)
-    lines = SUBMIT if values.pop("BATCH", "") == "1" else TARGETS[target]
+    lines = SUBMIT if values.get("BATCH") == "1" else TARGETS[target]
     return [_words(line, values) for line in lines]
 
 

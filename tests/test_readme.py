@@ -1,4 +1,4 @@
-"""The README, the Makefile and the pins say the same."""
+"""The README files, the Makefile, the tables and the pins agree."""
 
 import re
 import shutil
