@@ -1,9 +1,9 @@
 """The scripts within the tests' own process, so that a debugger stops in them and coverage works.
 
 What a process takes along when it ends is put back after each: environment, folder, name, signal
-handlers, open databases. Only the SDK's clients stay, one for each address and key, because making
-one takes longer than most commands. Where the process is the point (a kill, a signal, a disk that
-fills up at a step, a terminal), forked.py or a `real` station runs the command.
+handlers, open databases. Only the SDK's client stays, as long as the settings are the same, because
+making one takes longer than most commands. Where the process is the point (a kill, a signal, a disk
+that fills up at a step, a terminal), forked.py or a `real` station runs the command.
 """
 
 import contextlib
@@ -19,6 +19,7 @@ from unittest.mock import patch
 
 from click.testing import CliRunner
 
+from flowsheets.gemini import client
 from forked import TOP, Done, commands
 
 sleep = time.sleep
@@ -26,6 +27,8 @@ sleep = time.sleep
 # is not.
 SHORT_PAUSES = patch("time.sleep", lambda seconds: sleep(seconds / 20))
 HANDLED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)  # by process.py and demo.py
+
+_client_made_for: dict[str, str] = {}
 
 
 def run(script: str, *args: str, env: dict[str, str]) -> Done:
@@ -36,6 +39,7 @@ def run(script: str, *args: str, env: dict[str, str]) -> Done:
     """
     if "FATE" in env:
         return commands().run(script, *args, env=env)
+    _keep_client_for({k: v for k, v in env.items() if k not in ("SCANS_ROOT", "DATA_ROOT")})
     name = Path(script).name
     main = import_module(Path(script).stem).main
     with (
@@ -51,6 +55,14 @@ def run(script: str, *args: str, env: dict[str, str]) -> Done:
         del ended
         gc.collect()  # its traceback may hold a database that a process would have closed
     return done
+
+
+def _keep_client_for(settings: dict[str, str]) -> None:
+    """A proxy or a certificate, say, counts when a client is made."""
+    global _client_made_for
+    if settings != _client_made_for:
+        client._client_of.cache_clear()
+        _client_made_for = settings
 
 
 @contextlib.contextmanager
