@@ -468,11 +468,11 @@ def test_a_429_reads_as_recorded(api: httpx2.Client, emulator: Emulator) -> None
 
 def test_a_client_may_give_up_before_the_time_out(api: httpx2.Client, emulator: Emulator) -> None:
     emulator.faults(create_timeout_after=1)
-    api.timeout = httpx2.Timeout(0.2)
     file_name = upload_lines(api, page_lines(1))
+    api.timeout = httpx2.Timeout(0.2)
     with pytest.raises(httpx2.ReadTimeout):
         create(api, file_name, "given up")
-    assert emulator.ledger()["batches"][-1]["displayName"] == "given up"
+    wait_for(lambda: emulator.ledger()["batches"][-1]["displayName"] == "given up")
 
 
 def test_listing_lag(api: httpx2.Client, emulator: Emulator) -> None:

@@ -31,6 +31,7 @@ READERS = {"ocr": "emulator.reader", "quick": "emulator.quick"}
 @click.option("--pending-seconds", default=1.0, show_default=True, help="a batch stays PENDING")
 @click.option("--processing-seconds", default=0.0, help="an upload stays PROCESSING")
 @click.option("--cache-minimum", type=int, help="tokens; the model's own minimum unless given")
+@click.option("--still", is_flag=True, help="a clock that only POST /emulator/advance moves")
 def main(
     host: str,
     port: int,
@@ -41,6 +42,7 @@ def main(
     pending_seconds: float,
     processing_seconds: float,
     cache_minimum: int | None,
+    still: bool,
 ) -> None:
     """The Gemini API on this machine, until Ctrl-C."""
     try:
@@ -57,6 +59,7 @@ def main(
         pending_seconds=pending_seconds,
         processing_seconds=processing_seconds,
         cache_minimum=cache_minimum,
+        still=still,
     )
     address = f"http://{host}:{listening.getsockname()[1]}"
     ready = f"Gemini API emulator: {address} (reader {reader}, state in {data})"

@@ -38,11 +38,12 @@ def build(
     pending_seconds: float = 1.0,
     processing_seconds: float = 0.0,
     cache_minimum: int | None = None,
+    still: bool = False,
 ) -> Starlette:
     """The emulator with its state in `data`; batches that had not ended go on at once.
 
     `reader` is a module with MODEL_VERSION and load() -> function from PNG bytes to a page. `key`
-    is the one key that is accepted, None accepts any.
+    is the one key that is accepted, None accepts any. A `still` clock is moved by requests alone.
     """
     app = Starlette(
         routes=_routes(),
@@ -57,7 +58,7 @@ def build(
     state.key = key
     state.calls = deque(maxlen=100_000)  # {method, path, status, body_sha256}, newest last
     state.faults = faults or Faults()
-    state.clock = Clock(data / "clock.json")
+    state.clock = Clock(data / "clock.json", still)
     state.ledger = Ledger(data / "ledger.jsonl", state.clock)
     state.files = files.Files(data / "files", state.clock, processing_seconds)
     state.uploads = data / "uploads"
