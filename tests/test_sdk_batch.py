@@ -8,6 +8,7 @@ import pytest
 
 import recording
 from flowsheets.gemini import calls
+from flowsheets.gemini.operation import Operation
 from recording import MODEL, Api, page, state, submitted, write_requests
 
 api = recording.api
@@ -42,14 +43,14 @@ def test_a_pending_batch(api: Api, tmp_path: Path) -> None:
     operation = calls.get_batch(submitted(tmp_path, "sdk-pending"))
     assert state(operation) == "PENDING"
     assert "done" not in operation
-    assert calls.responses_file(operation) is None
+    assert Operation(operation).results_file is None
 
 
 def test_a_running_batch(api: Api, tmp_path: Path) -> None:
     api.arrange(batch_stays_running=1)
     operation = api.wait_for(submitted(tmp_path, "sdk-running"), "RUNNING")
     assert "done" not in operation
-    assert calls.responses_file(operation) is None
+    assert Operation(operation).results_file is None
 
 
 def test_a_succeeded_batch(api: Api, tmp_path: Path) -> None:
@@ -59,7 +60,7 @@ def test_a_succeeded_batch(api: Api, tmp_path: Path) -> None:
     assert operation["done"] is True
     assert operation["metadata"]["batchStats"]["requestCount"] == "2"
     assert operation["metadata"]["batchStats"]["successfulRequestCount"] == "2"
-    file = calls.responses_file(operation)
+    file = Operation(operation).results_file
     assert file
     assert file.startswith("files/")
 
@@ -77,7 +78,7 @@ def test_a_batch_that_ended_without_results(api: Api, tmp_path: Path, fault: str
     operation = api.wait_for(submitted(tmp_path, f"sdk-{end.lower()}"), end)
     assert operation["done"] is True
     assert operation["error"]["code"]
-    assert calls.responses_file(operation) is None
+    assert Operation(operation).results_file is None
 
 
 def test_find_batch_on_a_later_page_of_the_listing(
