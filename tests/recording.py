@@ -20,7 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 import vcr
-import yaml
+import yaml  # type: ignore[import-untyped]
 from PIL import Image, ImageDraw
 
 from emulator_process import Emulator
