@@ -202,7 +202,8 @@ def _no_client(error: Exception) -> Problem:
     """httpx2 reads these variables while it is made, and names none of them in its errors."""
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         if name in os.environ and isinstance(error, OSError):
-            return Problem(name, str(error), "Correct it, or unset it")
+            what = f"{os.environ[name]} cannot be used ({error.strerror or error})"
+            return Problem(name, what, "Correct it, or unset it")
     for name, value in os.environ.items():
         if not re.fullmatch("(all|https?)_proxy", name, re.IGNORECASE) or not value.strip():
             continue
