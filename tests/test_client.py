@@ -91,6 +91,9 @@ FAILURES: list[BaseException] = [
     errors.APIError(200, "a string"),
     errors.APIError(400, {"error": {"code": "x", "message": {"no": "text"}, "status": 7}}),
     errors.APIError(403, {"error": None}),
+    errors.APIError(204, {}),
+    errors.APIError(302, {"message": "Found", "status": "Found"}),
+    errors.APIError(13, {"error": {"code": 13, "message": "Internal"}}),
     errors.ServerError(599, {}),
     httpx2.DecodingError("bad gzip", request=REQUEST_SENT),
     httpx2.TooManyRedirects("20", request=REQUEST_SENT),
@@ -178,8 +181,7 @@ def test_whatever_a_call_raises_is_one_line_and_unclear_where_it_may_have_been_c
     assert "\n" not in said.message
     assert said.message.startswith("Gemini API: ")
     assert "Traceback" not in said.message
-    refusal = isinstance(error, errors.APIError) and (said.code or 500) < 500
-    assert said.unclear != refusal
+    assert said.unclear == (said.code is None or said.code >= 500)
     assert not (tmp_path / "responses.jsonl").exists()
     assert list(tmp_path.glob("*.part")) == []
 
@@ -725,6 +727,22 @@ def _ended(api: Emulator, folder: Path) -> Operation:
     while not (operation := Operation(calls.get_batch(batch_id))).ended:
         pass
     return operation
+
+
+def test_a_disk_that_fills_up_during_a_download_is_one_line_and_leaves_nothing(
+    middlebox: Middlebox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(io.FileIO):
+        def write(self, data: object, /) -> int:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("io.FileIO", Full)
+    for lines in (LINES, b"{" + LINES * 100_000):  # on closing, and in between
+        middlebox.body = lines
+        with pytest.raises(Problem, match="No space left on device") as caught:
+            calls.download("files/batch-a", tmp_path / "responses.jsonl")
+        assert not isinstance(caught.value, ApiProblem)
+        assert list(tmp_path.iterdir()) == []
 
 
 # --- operations ---------------------------------------------------------------------------------

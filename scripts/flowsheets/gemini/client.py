@@ -358,10 +358,10 @@ def _refusal(status: object, body: object) -> ApiProblem:
     Google's is {error: {code, message, status, details}}; a 4xx of another shape comes from a proxy
     or a wrong address, and says nothing about what the call names.
     """
-    code = status if isinstance(status, int) and status > 0 else 500
+    code = status if isinstance(status, int) else 0
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):
-        if 400 <= code < 500 and code not in (408, 429):
+        if code < 500 and code not in (408, 429):
             what = f"not an answer of the Gemini API ({_last.came or code})"
             return ApiProblem(what, code=None, unclear=True, kind="foreign")
         error = {}
@@ -371,12 +371,11 @@ def _refusal(status: object, body: object) -> ApiProblem:
     shown = _shortened(message, QUOTED)
     if quota and quota[1] not in shown:
         shown = f"{shown} ({quota[1]})"
-    return ApiProblem(
-        f"answered {code} {_shortened(error.get('status') or '', 40)}: {shown}",
-        code=code,
-        unclear=code == 408 or code >= 500,
-        kind=_kind_of(code, message, details),
-    )
+    what = f"answered {code} {_shortened(error.get('status') or '', 40)}: {shown}"
+    if not 400 <= code < 600:  # an error without an HTTP status: it may be the answer to anything
+        return ApiProblem(what, code=None, unclear=True, kind="failed")
+    unclear = code == 408 or code >= 500
+    return ApiProblem(what, code=code, unclear=unclear, kind=_kind_of(code, message, details))
 
 
 def _kind_of(code: int, message: str, details: str) -> Kind:
