@@ -20,7 +20,7 @@ from flowsheets.gemini import calls, client
 from flowsheets.gemini.calls import ApiProblem
 from flowsheets.gemini.operation import Counts, Operation
 from middlebox import Middlebox, running_middlebox
-from station import KEY
+from station import KEY, Station
 
 MODEL = "gemini-3.1-pro-preview"
 REQUEST: dict[str, Any] = {"contents": [{"role": "user", "parts": [{"text": "Transcribe."}]}]}
@@ -743,6 +743,48 @@ def test_a_disk_that_fills_up_during_a_download_is_one_line_and_leaves_nothing(
             calls.download("files/batch-a", tmp_path / "responses.jsonl")
         assert not isinstance(caught.value, ApiProblem)
         assert list(tmp_path.iterdir()) == []
+
+
+# --- the commands -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["html_200", "string_200", "redirect"])
+def test_a_log_in_page_is_no_response_costs_no_page_a_try_and_is_not_in_the_books(
+    online: Station, emulator: Emulator, fault: str
+) -> None:
+    online.rendered(3)
+    value: object = True if fault != "redirect" else "http://127.0.0.1:9"
+    emulator.faults(**{fault: value, "between_only": ":generateContent"})
+    assert "not an answer of the Gemini API" in online.error("process", GEMINI_CACHE="off")
+    assert [(r["status"], r["attempts"]) for r in online.rows()] == [("rendered", 0)] * 3
+    assert online.usage() == []
+    assert not list((online.data / "responses").rglob("*.json"))
+    emulator.faults(**{fault: None})
+    assert "3 completed" in online.good("process", GEMINI_CACHE="off")
+
+
+@pytest.mark.parametrize("fault", ["html_200", "string_200", "create_name_number"])
+def test_a_create_that_is_answered_oddly_makes_one_batch(
+    online: Station, emulator: Emulator, fault: str
+) -> None:
+    online.rendered(2)
+    known = len(emulator.ledger()["batches"])
+    emulator.faults(**{fault: 1}, between_only=":batchGenerateContent")
+    online.make("batch-submit", SUBMIT_GRACE="300")
+    assert "create_unclear" in online.journal()
+    assert online.statuses() == ["submitted"] * 2
+    online.fetched(online.folders()[0].name, SUBMIT_GRACE="0")
+    assert len(emulator.ledger()["batches"]) == known + 1
+    assert online.statuses() == ["completed"] * 2
+
+
+def test_somebody_elses_odd_batch_in_the_listing_is_no_trouble(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(1)
+    emulator.faults(create_503_after=1, listing_metadata_null=True)
+    batch_id = online.submitted()
+    assert "1 completed" in online.fetched(batch_id)
 
 
 # --- operations ---------------------------------------------------------------------------------

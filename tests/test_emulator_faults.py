@@ -522,7 +522,10 @@ def test_something_in_between_answers_and_nothing_is_carried_out(
     page = create(api, file)
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert generate(api, page_request(1)).json() == "ok"
-    emulator.faults(redirect="http://127.0.0.1:9")
+    emulator.faults(html_200=True, between_only=":generateContent")
+    assert api.get("/v1beta/batches").json()["operations"]
+    assert "Welcome" in generate(api, page_request(1)).text
+    emulator.faults(html_200=None, between_only=None, redirect="http://127.0.0.1:9")
     there = api.get("/v1beta/batches")
     assert (there.status_code, there.headers["location"]) == (
         302,

@@ -18,7 +18,7 @@ from emulator.app import build
 from emulator.connections import Protocol
 from emulator.faults import Faults
 
-HOST = "127.0.0.1"  # any key is accepted, so nobody else is to reach it
+HOST = "127.0.0.1"  # any key is accepted, so no other machine may reach it
 READERS = {"ocr": "emulator.reader", "quick": "emulator.quick"}
 
 
@@ -45,7 +45,7 @@ def main(
     try:
         faults = Faults(fault)
     except ValueError as error:
-        raise click.ClickException(f"--fault {error}. The names stand in faults.py.") from error
+        raise click.ClickException(f"--fault {error}. faults.py has the names.") from error
     lock = _lock(data)
     listening = _listen(port)
     app = build(

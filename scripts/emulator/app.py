@@ -91,7 +91,7 @@ def build(
     )
     accepted, billed = state.ledger.accepted(), state.ledger.billed_rows()
     for batch in state.batches.by_id.values():
-        state.worker.settle(batch, accepted, billed)
+        state.worker.complete_ledger(batch, accepted, billed)
         if not batch.ended:
             state.worker.start(batch)
     return app
@@ -156,14 +156,15 @@ class _Gate:
 
 
 def _instead(scope: Scope) -> Response | None:
-    """What is answered before the call is carried out, if so."""
+    """What is answered in place of carrying the call out, if so."""
     faults: Faults = scope["app"].state.faults
-    if faults.take("html_200"):
-        return HTMLResponse(LOG_IN_PAGE)
-    if faults.take("string_200"):
-        return reply("ok")
-    if place := faults.get("redirect"):
-        return RedirectResponse(place + scope["path"], 302)
+    if scope["path"].endswith(faults.get("between_only") or ""):
+        if faults.take("html_200"):
+            return HTMLResponse(LOG_IN_PAGE)
+        if faults.take("string_200"):
+            return reply("ok")
+        if place := faults.get("redirect"):
+            return RedirectResponse(place + scope["path"], 302)
     refusal = _refusal(scope)
     return reply(refusal.body(), refusal.code) if refusal else None
 

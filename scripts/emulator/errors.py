@@ -6,7 +6,7 @@ people quoted of its replies, so that a word may differ; the others are guesses 
 
 from typing import Any
 
-# gRPC codes, as they stand in the result lines of a batch
+# gRPC codes, as the result lines of a batch have them
 CANCELLED = 1
 GRPC = {
     "INVALID_ARGUMENT": 3,

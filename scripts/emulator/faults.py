@@ -10,16 +10,16 @@ from typing import Any
 #   rows    0-based rows of every batch: 3, "0,3" or "all" (true means all)
 #   codes   "ROW:CODE", comma separated, gRPC codes: "0:13,4:7"; ROW may be "all", or "half", which
 #           is every second row, the first one in
-#   number  a number, what it counts stands beside it
+#   number  a number; beside it is said of what
 #   text    a word
 FAULTS: dict[str, tuple[str, str]] = {
     # the result file of a batch, when it is written
     "lines_shuffled": ("switch", "lines, and the keys of their objects, in random order"),
     "line_missing": ("rows", "the row's line is left out"),
-    "line_doubled": ("rows", "the row's line stands there twice"),
-    "line_unknown": ("switch", "one more line, with a key that nobody sent"),
+    "line_doubled": ("rows", "the row's line is there twice"),
+    "line_unknown": ("switch", "one more line, with a key that was not sent"),
     "line_not_json": ("rows", "the row's line is cut in the middle (if it has a key)"),
-    "line_key_in_metadata": ("rows", "the key stands at metadata.key"),
+    "line_key_in_metadata": ("rows", "the key is at metadata.key"),
     # rows that are not answered, and not billed
     "line_error": ("codes", 'the row ends as {"error": {"code": CODE}}, no message'),
     "line_status": ("codes", 'the row ends as {"status": {"code": CODE}}'),
@@ -102,6 +102,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     "html_200": ("times", "a log-in page with status 200, as captive portals send it"),
     "string_200": ("times", "a JSON string with status 200"),
     "redirect": ("text", "a redirect to the same path at this address"),
+    "between_only": ("text", "these three on calls alone whose path ends so: :generateContent"),
 }
 EVER = -1  # a count that does not run out
 
@@ -181,7 +182,7 @@ def _parsed(name: str, value: Any) -> Any:
             return "all"
         return {int(row) for row in str(value).split(",")}
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: {value!r} is no value of kind {kind}") from error
+        raise ValueError(f"{name}: {value!r} is not a value of kind {kind}") from error
 
 
 def _positive(value: Any) -> int:

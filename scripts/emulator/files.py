@@ -24,7 +24,7 @@ from emulator.paging import page
 
 LIFETIME = 48 * HOUR  # (documented)
 LETTERS = string.ascii_lowercase + string.digits
-# a letter in the middle of a transcribed text, as it stands in a result file
+# a letter in the middle of a transcribed text, as a result file has it
 LETTER_IN_A_TEXT = re.compile(
     rb'(?:raw_text\\":\s*\\"[^"]*?|"text": ?"[^"]*?[a-z])([a-z])(?=[a-z])'
 )

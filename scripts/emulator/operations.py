@@ -14,7 +14,7 @@ TYPE = "type.googleapis.com/google.ai.generativelanguage.v1main.GenerateContentB
 def operation(batch: Batch) -> Json:
     """The reply to create, get and list.
 
-    `done` is absent until the end; then the output stands in `response` and in `metadata.output`,
+    `done` is absent until the end; then the output is in `response` and in `metadata.output`,
     or there is an `error`. Counters are strings, zero ones are left out (recorded).
     """
     record = batch.record

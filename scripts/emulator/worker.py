@@ -39,7 +39,9 @@ class Worker:
         """Begins with a batch, or goes on where it was before a restart."""
         threading.Thread(target=self._run, args=(batch,), daemon=True, name=batch.name).start()
 
-    def settle(self, batch: Batch, accepted: set[str], billed: set[tuple[str, int]]) -> None:
+    def complete_ledger(
+        self, batch: Batch, accepted: set[str], billed: set[tuple[str, int]]
+    ) -> None:
         """Adds to the ledger what a kill kept from it.
 
         A batch is on disk before the ledger has it, and so is an answer.
@@ -139,8 +141,8 @@ class Worker:
 
     def _answer_row(self, batch: Batch, row: Row) -> None:
         line, bill = self._line(batch, row)
-        # The answer first: a bill that a kill loses between the two is written by `settle` at the
-        # next start
+        # The answer first: a bill that a kill loses between the two is written by
+        # `complete_ledger` at the next start
         batch.add_answer(row.index, line | row.labels, bill)
         if bill:
             self.ledger.bill(bill)
