@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +16,7 @@ class Middlebox:
     content_type: str = "application/json"
     body: bytes = b"{}"
     headers: dict[str, str] = field(default_factory=dict)
+    hold: float = 0.0  # seconds before each answer
     by_path: dict[str, bytes] = field(default_factory=dict)  # end of a path -> body
     asked: list[str] = field(default_factory=list)  # "POST /v1beta/…", without queries
     keys: list[str | None] = field(default_factory=list)  # x-goog-api-key of each
@@ -37,6 +39,7 @@ def running_middlebox() -> Iterator[Middlebox]:
             path = self.path.partition("?")[0]
             box.asked.append(f"{self.command} {path}")
             box.keys.append(self.headers.get("x-goog-api-key"))
+            time.sleep(box.hold)
             body = box.answer(path)
             self.send_response(box.status)
             self.send_header("content-type", box.content_type)

@@ -232,6 +232,29 @@ def test_a_paid_call_is_made_once_whatever_it_raises(monkeypatch: pytest.MonkeyP
             assert len(made) == 1
 
 
+def test_a_server_that_never_answers_gets_a_paid_call_once(
+    middlebox: Middlebox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read time-out may be a response that was paid for: the SDK must not repeat it."""
+    monkeypatch.setattr(calls, "RESPONSE_SECONDS", 1)
+    middlebox.hold = 1.7
+    with pytest.raises(ApiProblem, match="no answer in time") as caught:
+        calls.generate(MODEL, REQUEST)
+    assert (caught.value.unclear, caught.value.kind) == (True, "broken")
+    assert len(middlebox.asked) == 1
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_call_that_was_not_carried_out_is_repeated_by_the_sdk(
+    middlebox: Middlebox, status: int
+) -> None:
+    middlebox.status = status
+    middlebox.body = json.dumps({"error": {"code": status, "message": "No"}}).encode()
+    with pytest.raises(ApiProblem):
+        calls.generate(MODEL, REQUEST)
+    assert len(middlebox.asked) == 5
+
+
 # --- replies that are not the API's -------------------------------------------------------------
 
 LOG_IN = b"<!DOCTYPE html><html><h1>Welcome</h1></html>"
