@@ -6,6 +6,7 @@ import json
 import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -138,8 +139,9 @@ def _requests(folder: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries do not wait."""
-    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
-    monkeypatch.setattr("google.genai._api_client.time.sleep", lambda seconds: None)
+    at_once = SimpleNamespace(sleep=lambda seconds: None)  # not time.sleep, which is everybody's
+    monkeypatch.setattr("tenacity.nap.time", at_once)
+    monkeypatch.setattr("google.genai._api_client.time", at_once)
 
 
 @pytest.fixture(scope="module")
