@@ -74,21 +74,21 @@ render: | $(installed) ## pending pages to upright PNGs            LIMIT= JOBS=
 	@$(venv) scripts/render.py --limit $(call quote,LIMIT) --jobs $(call quote,JOBS)
 
 .PHONY: estimate
-estimate: | $(installed) ## what the waiting pages would cost, each way  LIMIT=
+estimate: | $(installed) ## what the waiting pages would cost, by mode   LIMIT=
 	@$(venv) scripts/estimate.py --limit $(call quote,LIMIT)
 
 .PHONY: process
 process: | $(installed) ## real time: rendered pages to results       LIMIT= JOBS= TIER=flex (BATCH=1: as batch-submit)
 ifeq ($(BATCH),1)
-	@$(venv) scripts/build_requests.py --limit $(call quote,LIMIT)
+	@$(venv) scripts/build_requests.py --limit $(call quote,LIMIT) --sure $(call quote,SURE)
 	@$(venv) scripts/submit.py
 else
-	@$(venv) scripts/process.py --limit $(call quote,LIMIT) --jobs $(call quote,JOBS) --tier $(call quote,TIER)
+	@$(venv) scripts/process.py --limit $(call quote,LIMIT) --jobs $(call quote,JOBS) --tier $(call quote,TIER) --batch $(call quote,BATCH)
 endif
 
 .PHONY: batch-submit
-batch-submit: | $(installed) ## half price: rendered pages into a batch     LIMIT=
-	@$(venv) scripts/build_requests.py --limit $(call quote,LIMIT)
+batch-submit: | $(installed) ## half price: rendered pages into a batch     LIMIT= SURE=1
+	@$(venv) scripts/build_requests.py --limit $(call quote,LIMIT) --sure $(call quote,SURE)
 	@$(venv) scripts/submit.py
 
 .PHONY: batch-status
@@ -105,15 +105,15 @@ batch-cancel: | $(installed) ## ask a batch to stop                         ID=
 
 .PHONY: batch-rescue
 batch-rescue: | $(installed) ## give up a batch, use what there is, free the rest  ID=
-	@$(venv) scripts/rescue.py $(call quote,ID)
+	@$(venv) scripts/rescue.py --sure $(call quote,SURE) $(call quote,ID)
 
 .PHONY: status
 status: | $(installed) ## pages by status, open batches
 	@$(venv) scripts/overview.py
 
 .PHONY: cost
-cost: | $(installed) ## what was spent, by month, model and way      FORMAT=json|csv
-	@$(venv) scripts/cost.py $(if $(value FORMAT),--$(call quote,FORMAT))
+cost: | $(installed) ## what was spent, by month, model and mode     FORMAT=json|csv
+	@$(venv) scripts/cost.py --format $(call quote,FORMAT)
 
 .PHONY: compare
 compare: | $(installed) ## a few pages both ways: tokens, dollars, readings; again to finish  LIMIT=
@@ -122,6 +122,10 @@ compare: | $(installed) ## a few pages both ways: tokens, dollars, readings; aga
 .PHONY: retry
 retry: | $(installed) ## one finished page back to the queue         PDF= PAGE=
 	@$(venv) scripts/retry.py --pdf $(call quote,PDF) --page $(call quote,PAGE)
+
+.PHONY: rebuild
+rebuild: | $(installed) ## jobs.db again from the folders and responses on disk; asks no API
+	@$(venv) scripts/rebuild.py
 
 .PHONY: index
 index: | $(installed) ## results to flowsheets.db, which is browsed

@@ -24,7 +24,9 @@ import yaml  # type: ignore[import-untyped]
 from PIL import Image, ImageDraw
 
 from emulator_process import Emulator
+from flowsheets import settings
 from flowsheets.gemini import calls
+from flowsheets.gemini.operation import Operation
 from flowsheets.page.request import page_request
 
 CASSETTES = Path(__file__).with_name("cassettes")
@@ -69,6 +71,15 @@ class Api:
             assert state(operation) not in ENDED, operation
             self.pause()
 
+    def fetch(self, batch_id: str, results: Path) -> dict[str, Any]:
+        """Wait for the batch to succeed, and load its result file; returns the operation."""
+        reply = self.wait_for(batch_id, "SUCCEEDED")
+        while not (file := Operation(reply).responses_file):  # it may be late
+            self.pause()
+            reply = calls.get_batch(batch_id)
+        assert calls.download(file, results).confirmed
+        return reply
+
     def pause(self) -> None:
         """Between two polls; there is nothing to wait for in a cassette."""
         if RECORDING:
@@ -112,7 +123,7 @@ def page(number: int, cached_content: str | None = None) -> dict[str, Any]:
     ImageDraw.Draw(image).rectangle((4, 4, 8 + 4 * number, 20), fill=0)
     png = io.BytesIO()
     image.save(png, "PNG")
-    return page_request(base64.b64encode(png.getvalue()).decode(), "high", cached_content)
+    return page_request(base64.b64encode(png.getvalue()).decode(), settings.load(), cached_content)
 
 
 def write_requests(path: Path, count: int, cached_content: str | None = None) -> Path:

@@ -34,7 +34,6 @@ CALLS: dict[str, Callable[[Path], object]] = {
     "find_batch": lambda folder: calls.find_batch("name"),
     "get_batch": lambda folder: calls.get_batch("batches/a"),
     "cancel_batch": lambda folder: calls.cancel_batch("batches/a"),
-    "fetch": lambda folder: calls.fetch_batch_results("batches/a", folder / "responses.jsonl"),
     "download": lambda folder: calls.download("files/batch-a", folder / "responses.jsonl"),
     "delete_file": lambda folder: calls.delete_file("files/a"),
     "create_cache": lambda folder: calls.create_cache(MODEL, "prompt", 60, "name"),
@@ -691,9 +690,9 @@ def test_results_are_fetched_in_spite_of(
     api: Emulator, tmp_path: Path, faults: dict[str, Any], confirmed: bool
 ) -> None:
     operation = _ended(api, tmp_path)
-    assert operation.results_file
+    assert operation.responses_file
     api.faults(**faults)
-    got = calls.download(operation.results_file, tmp_path / "responses.jsonl")
+    got = calls.download(operation.responses_file, tmp_path / "responses.jsonl")
     assert (got.confirmed, got.differs) == (confirmed, False)
     assert got.bytes == (tmp_path / "responses.jsonl").stat().st_size
     assert got.api_bytes == (got.bytes if confirmed else None)
@@ -705,37 +704,36 @@ def test_results_that_the_api_refuses_are_one_line(
     api: Emulator, tmp_path: Path, fault: str, gone: bool
 ) -> None:
     operation = _ended(api, tmp_path)
-    assert operation.results_file
+    assert operation.responses_file
     api.faults(**{f"download_{fault}": True})
     with pytest.raises(ApiProblem) as caught:
-        calls.download(operation.results_file, tmp_path / "responses.jsonl")
+        calls.download(operation.responses_file, tmp_path / "responses.jsonl")
     assert (caught.value.gone, caught.value.code) == (gone, int(fault))
     assert not list(tmp_path.glob("responses*"))
 
 
 def test_a_log_in_page_is_not_kept_as_results(api: Emulator, tmp_path: Path) -> None:
     operation = _ended(api, tmp_path)
-    assert operation.results_file
+    assert operation.responses_file
     api.faults(html_200=True)
     with pytest.raises(ApiProblem, match=r"200 text/html, not JSON lines") as caught:
-        calls.download(operation.results_file, tmp_path / "responses.jsonl")
+        calls.download(operation.responses_file, tmp_path / "responses.jsonl")
     assert caught.value.kind == "foreign"
     assert not list(tmp_path.glob("responses*"))
 
 
-def test_a_file_that_is_named_while_the_batch_runs_is_not_fetched(
+def test_a_file_that_is_named_while_the_batch_runs_is_not_told_before_the_end(
     api: Emulator, tmp_path: Path
 ) -> None:
     api.faults(file_while_running=1)
     batch_id = _submitted(tmp_path)
     while not (reply := calls.get_batch(batch_id)).get("response"):
         pass
-    assert Operation(reply).results_file is None
-    calls.fetch_batch_results(batch_id, tmp_path / "responses.jsonl")
-    assert not (tmp_path / "responses.jsonl").exists()
+    assert Operation(reply).responses_file is None
     api.faults(file_while_running=None)
-    while not (tmp_path / "responses.jsonl").exists():
-        calls.fetch_batch_results(batch_id, tmp_path / "responses.jsonl")
+    while not (file := Operation(calls.get_batch(batch_id)).responses_file):
+        pass
+    calls.download(file, tmp_path / "responses.jsonl")
     assert (tmp_path / "responses.jsonl").read_bytes().count(b"\n") == 2
 
 
@@ -798,7 +796,8 @@ def test_a_create_that_is_answered_oddly_makes_one_batch(
     online.make("batch-submit", SUBMIT_GRACE="300")
     assert "create_unclear" in online.journal()
     assert online.statuses() == ["submitted"] * 2
-    online.fetched(online.folders()[0].name, SUBMIT_GRACE="0")
+    online.make("batch-submit", SUBMIT_GRACE="0")  # creates what no listing shows
+    online.fetched(online.folders()[0].name)
     assert len(emulator.ledger()["batches"]) == known + 1
     assert online.statuses() == ["completed"] * 2
 
@@ -838,7 +837,7 @@ def test_what_is_an_end_and_when_its_file_may_be_loaded(
         metadata = {"state": state} | place.get("metadata", {})
         operation = Operation({"done": done, **place, "metadata": metadata})
         assert operation.ended == ended
-        assert operation.results_file == ("files/batch-a" if file and ended else None)
+        assert operation.responses_file == ("files/batch-a" if file and ended else None)
 
 
 def test_the_apis_counts_are_numbers_and_what_is_left_out_is_zero() -> None:

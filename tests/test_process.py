@@ -120,13 +120,13 @@ def test_a_refusal_for_a_moment_is_repeated_and_nobody_notices(
     assert [(r["status"], r["attempts"]) for r in hasty.rows()] == [("completed", 0)] * 2
 
 
-def test_an_api_that_is_down_for_ever_stops_the_run_and_costs_no_page_a_try(
+def test_an_api_that_is_down_for_every_page_stops_the_run_and_costs_no_try(
     hasty: Station, emulator: Emulator
 ) -> None:
     hasty.rendered(2)
     before = emulator.ledger()["answers"]
     emulator.faults(generate_503=True)
-    done = hasty.make("process", PYTHONPATH=str(hasty.folder), GEMINI_CACHE="off")
+    done = hasty.make("process", PYTHONPATH=str(hasty.folder))
     assert done.returncode != 0
     assert "Error: Gemini API: answered 503" in done.stderr
     assert [(r["status"], r["attempts"]) for r in hasty.rows()] == [("rendered", 0)] * 2

@@ -102,9 +102,9 @@ def test_a_claim_takes_waiting_pages_in_order_up_to_the_limit(
     for page in [PageId("b.pdf", 2), PageId("b.pdf", 10), PageId("a.pdf", 1)]:
         with_image(tmp_path, page)
         states.flip(jobs_db, [page], "pending", "rendered")
-    taken = states.claim(jobs_db, tmp_path, 2, 3, "submitted")
+    taken = states.claim(jobs_db, tmp_path, 2, 3, "submitted").pages
     assert taken == [PageId("a.pdf", 1), PageId("b.pdf", 2)]
-    assert states.claim(jobs_db, tmp_path, 2, 3, "processing") == [PageId("b.pdf", 10)]
+    assert states.claim(jobs_db, tmp_path, 2, 3, "processing").pages == [PageId("b.pdf", 10)]
 
 
 def test_a_claim_takes_failed_pages_that_have_tries_left(jobs_db: Database, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_claim_takes_failed_pages_that_have_tries_left(jobs_db: Database, tmp_
         with_image(tmp_path, page)
     states.flip(jobs_db, pages(1), "pending", "failed", attempts=2, batch_id="batches/old")
     states.flip(jobs_db, [PageId("a.pdf", 2)], "pending", "failed", attempts=3)
-    assert states.claim(jobs_db, tmp_path, 9, 3, "processing") == pages(1)
+    assert states.claim(jobs_db, tmp_path, 9, 3, "processing").pages == pages(1)
     row = states.row(jobs_db, PageId("a.pdf", 1))
     assert row
     assert row["batch_id"] is None
@@ -124,7 +124,7 @@ def test_a_page_without_its_image_waits_for_render(jobs_db: Database, tmp_path: 
     states.register(jobs_db, pages(2))
     states.flip(jobs_db, pages(1), "pending", "rendered")
     states.flip(jobs_db, [PageId("a.pdf", 2)], "pending", "failed", count_try=True)
-    assert states.claim(jobs_db, tmp_path, 9, 3, "processing") == []
+    assert states.claim(jobs_db, tmp_path, 9, 3, "processing").pages == []
     assert states.counts(jobs_db) == {"pending": 1, "failed": 1}
     assert [page for page, _ in states.to_render(jobs_db, 3)] == pages(2)
 

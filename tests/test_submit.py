@@ -87,12 +87,12 @@ def test_folders_that_were_built_wait_where_they_would_pass_a_limit_on_dollars(
     online.error("batch-submit", BATCH_PAGES="1")
     before = len(emulator.ledger()["batches"])
     said = online.error("batch-submit", "LIMIT=1", MAX_USD="0.001")
-    assert "MAX_USD: 1 pages may cost up to" in said
+    assert "MAX_USD: 1 page may cost up to" in said
     assert "It waits until then" in said
     assert online.make("batch-fetch", MAX_USD="0.001").stderr == ""  # cron is not nagged
     assert len(emulator.ledger()["batches"]) == before
-    # One page costs up to 2 cents: with room for two, the third waits for them to be fetched.
-    online.make("batch-submit", MAX_USD="0.045")
+    # One page costs up to 20 cents: with room for two, the third waits for them to be fetched.
+    online.make("batch-submit", MAX_USD="0.45")
     assert len(emulator.ledger()["batches"]) == before + 2
 
 

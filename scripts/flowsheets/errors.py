@@ -101,6 +101,44 @@ class Count(click.ParamType[int | None]):
         return int(text)
 
 
+class Switch(click.ParamType[bool]):
+    """An option that takes 1, or 0 or nothing; anything else is a `Problem` that names it."""
+
+    name = "switch"
+
+    def __init__(self, variable: str) -> None:
+        self.variable = variable
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> bool:
+        text = str(value).strip()
+        if text not in ("", "0", "1"):
+            shown = text if len(text) <= 40 else f"{text[:40]}..."
+            raise Problem(self.variable, f"{shown!r} is not 0 or 1", f"Give {self.variable}=1")
+        return text == "1"
+
+
+class OneOf(click.Choice[str]):
+    """An option that takes one of some words; anything else is a `Problem` that names it.
+
+    The empty string, which Make passes on where you gave nothing, is taken as well.
+    """
+
+    def __init__(self, variable: str, *words: str) -> None:
+        super().__init__(("", *words), case_sensitive=False)
+        self.variable = variable
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return super().convert(str(value).strip(), param, ctx)
+        except click.BadParameter as error:
+            known = ", ".join(self.choices[1:])
+            raise Problem(
+                self.variable, f"{value!r} is unknown", f"Give {known}, or none"
+            ) from error
+
+
 def warn(line: str) -> None:
     """One warning line on stderr; the run goes on."""
     click.echo(f"Warning: {line}", err=True)

@@ -47,12 +47,6 @@ RESPONSE_FIELDS = ("candidates", "promptFeedback", "usageMetadata", "modelVersio
 _BYTES = {"disable": None, "leave": False, "unit": "B", "unit_scale": True, "unit_divisor": 1024}
 
 
-class ResultsGone(ApiProblem):
-    """The batch ended, and its result file answers 403 or 404. `operation` is the API's reply."""
-
-    operation: dict[str, Any]
-
-
 class UploadRefused(ApiProblem):
     """The API took the file and cannot use it: the same file would end so again.
 
@@ -410,26 +404,6 @@ def _hex_digest(text: object) -> str | None:
     if len(raw) == 32:
         return raw.hex()
     return raw.decode("ascii", "replace").lower() if len(raw) == 64 else None
-
-
-def fetch_batch_results(batch_id: str, destination: Path) -> dict[str, Any]:
-    """Ask for the batch; once it ended with a result file, `download` that file.
-
-    Returns the operation. Nothing is there while the batch is under way, nor when it ended without
-    results. Raises `ApiProblem`, and `ResultsGone` where the result file is gone.
-    """
-    reply = get_batch(batch_id)
-    file = Operation(reply).results_file
-    if file and not destination.exists():
-        try:
-            download(file, destination)
-        except ApiProblem as problem:
-            if not problem.gone:
-                raise
-            gone = ResultsGone(problem.what, problem.fix, code=problem.code, unclear=False)
-            gone.operation = reply
-            raise gone from problem
-    return reply
 
 
 def delete_file(name: str) -> None:

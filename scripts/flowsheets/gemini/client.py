@@ -129,6 +129,14 @@ class ApiProblem(Problem):
         return self.kind in _MEETS_EVERY_PAGE
 
     @property
+    def may_be_billed(self) -> bool:
+        """A call for one page may have been carried out: it was cut, say, or ran out of time.
+
+        Not so 500 and 503, which the SDK has repeated, nor a reply that is not a response.
+        """
+        return self.unclear and self.code not in (500, 503) and self.kind not in ("foreign", "odd")
+
+    @property
     def for_every_page(self) -> bool:
         """The former name of `stops_the_run`."""
         return self.stops_the_run

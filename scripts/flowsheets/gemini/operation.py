@@ -56,7 +56,7 @@ class Operation:
         return self.state in ENDED or (self.reply.get("done") is True and bool(self._file))
 
     @property
-    def results_file(self) -> str | None:
+    def responses_file(self) -> str | None:
         """`files/batch-…` of a batch that has ended; SUCCEEDED has been seen before its file.
 
         A file that is named while the batch is PENDING or RUNNING may hold a part of the lines, so

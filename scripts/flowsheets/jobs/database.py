@@ -9,8 +9,8 @@ from sqlite_utils import Database
 
 from flowsheets import paths
 from flowsheets.errors import MEND_JOBS_DB, Problem, of_database
-from flowsheets.jobs import date_checks
-from flowsheets.money import usage
+from flowsheets.jobs import date_checks, folders, pauses
+from flowsheets.money import storage, usage
 
 # Other commands hold the database for one short transaction at a time.
 BUSY_SECONDS = 60
@@ -43,8 +43,8 @@ _ADDED = {"batch_id": str, "within_batch_index": int}
 def connect(data_root: Path) -> Database:
     """Open `jobs.db`, made or given what is new in it on first use; no row is touched.
 
-    New to an older one are two columns of `jobs`, and the tables `usage` and
-    `date_checks`, which was called `reviews` once and is renamed.
+    New to an older one are two columns of `jobs`, and the other tables; `date_checks` was once
+    called `reviews` and is renamed.
 
     Raises `Problem` where it is no database, is damaged inside, or cannot be written.
     """
@@ -66,7 +66,13 @@ def connect(data_root: Path) -> Database:
             tables = set(db.table_names())
             if "reviews" in tables and "date_checks" not in tables:
                 db.execute("ALTER TABLE reviews RENAME TO date_checks")
-            for statement in (*usage.SCHEMA, date_checks.SCHEMA):
+            usage.create_table(db)
+            for statement in (
+                storage.SCHEMA,
+                date_checks.SCHEMA,
+                pauses.SCHEMA,
+                *folders.SCHEMA,
+            ):
                 db.execute(statement)
     except (OSError, sqlite3.Error) as error:
         raise Problem(
