@@ -610,8 +610,9 @@ def test_an_upload_that_the_api_cannot_use_is_deleted_there(
     if reason is None:
         assert calls.upload(_requests(tmp_path), "a") == "files/a"
         return
-    with pytest.raises(calls.UploadRefused, match=reason):
+    with pytest.raises(calls.UploadRefused, match=reason) as caught:
         calls.upload(_requests(tmp_path), "a")
+    assert (caught.value.kind, caught.value.unclear) == ("refused", False)
     assert middlebox.asked[-1] == "DELETE /v1beta/files/a"
 
 

@@ -192,9 +192,8 @@ def upload(requests: Path, display_name: str) -> str:
         raise UploadRefused(
             f"the upload {name} {fault}; it is deleted there",
             "Run the command again later",
-            code=None,
+            code=400,  # as good as a 400 to the upload itself
             unclear=False,
-            kind="refused",
         )
     return name
 
