@@ -34,6 +34,9 @@ fonts := caveat courier-prime covered-by-your-grace gloria-hallelujah homemade-a
          kalam nothing-you-could-do patrick-hand permanent-marker reenie-beanie \
          rock-salt schoolbell shadows-into-light
 
+# With it, Python does not find scripts/flowsheets beside the script that is run.
+unexport PYTHONSAFEPATH
+
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 

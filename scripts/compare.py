@@ -90,7 +90,7 @@ def _go_on(batch: Batch, db: Database, config: Settings) -> bool:
         operation = fetch.ask(batch)
         has_file = fetch.have_file(batch) or fetch.download(batch, operation)
     except ApiProblem as problem:
-        if problem.code not in (403, 404) or problem.key_refused:
+        if not problem.gone:
             raise
         raise Problem(
             batch.batch_id,
@@ -131,7 +131,7 @@ def _ask_one(batch: Batch, line: Line, request: dict[str, Any], model: str) -> N
         with files.appearing(saved, reserve=files.ANSWER_BYTES) as file:
             file.write(calls.generate(model, request))
     except ApiProblem as problem:
-        if problem.for_every_page:
+        if problem.stops_the_run:
             raise
         # It may have been paid for: it is not asked again.
         batch.add("real_time_failed", index=line["index"], reason=problem.what)

@@ -162,7 +162,7 @@ class Run:
 
     def _fail(self, page: PageId, problem: ApiProblem) -> None:
         """Raises it where no other page would fare better."""
-        if problem.for_every_page:
+        if problem.stops_the_run:
             raise problem
         if problem.may_be_billed:
             self._settle_failed(page, problem, billed=True)
@@ -224,7 +224,7 @@ class Run:
                 raise Problem("TIER", problem.what, fix) from problem
             if problem.code == 400 and (refused := setting_refused(problem.what)):
                 raise refused from problem
-            if not self.cached_content or problem.code not in (403, 404) or problem.key_refused:
+            if not self.cached_content or not problem.gone:
                 raise
             # The cache outlived its hour: refused, so not billed, and asked again without.
             return self._generate(encoded, None)

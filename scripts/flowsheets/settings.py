@@ -1,16 +1,18 @@
 """The settings: environment first, then `.env` at the top of the project, then the default."""
 
 import hashlib
+import io
 import os
 import re
 import secrets
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
-from dotenv import load_dotenv
+from dotenv import dotenv_values
 
-from flowsheets.errors import Problem
+from flowsheets.errors import Problem, warn
 
 TOP = Path(__file__).resolve().parents[2]  # where the Makefile and .env are
 MEDIA_RESOLUTIONS = ("low", "medium", "high", "ultra_high")
@@ -73,6 +75,8 @@ def api_key() -> str:
             "holds letters that no key has" if key else "is not set",
             "Put your key into .env, as .env.example shows",
         )
+    if dotenv().get("GEMINI_API_KEY"):
+        _warn_if_others_can_read(TOP / ".env")
     return key
 
 
@@ -87,7 +91,34 @@ def key_fingerprint(salt: str) -> str:
 
 
 def _load_dotenv() -> None:
-    load_dotenv(TOP / ".env", override=False)
+    """Settings of `.env` that the environment does not have. Raises `Problem`.
+
+    An empty GEMINI_API_KEY, as some CI systems and shells leave one, counts as none.
+    """
+    for name, value in dotenv().items():
+        empty_key = name == "GEMINI_API_KEY" and not os.environ.get(name, "").strip()
+        if value is not None and (empty_key or name not in os.environ):
+            os.environ[name] = value
+
+
+def dotenv() -> dict[str, str | None]:
+    """What `.env` sets, {} without one. Raises `Problem` where it is not UTF-8 text."""
+    path = TOP / ".env"
+    if not path.is_file():
+        return {}
+    try:
+        text = path.read_bytes().decode("utf-8-sig")  # some editors begin a file with a BOM
+    except ValueError:
+        text = "\0"
+    if "\0" in text:  # as every second byte of UTF-16 without a BOM is
+        raise Problem(path, "is not UTF-8 text", "Save it as UTF-8")
+    return dotenv_values(stream=io.StringIO(text))
+
+
+@cache  # one line a command
+def _warn_if_others_can_read(path: Path) -> None:
+    if path.stat().st_mode & 0o044:
+        warn(f"{path} holds your key, and others on this machine can read it: chmod 600 {path}")
 
 
 def _text(name: str, default: str) -> str:

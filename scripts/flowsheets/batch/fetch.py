@@ -66,7 +66,7 @@ def download(batch: Batch, operation: Operation) -> bool:
     if not (operation.ended and name):
         return False
     got = calls.download(name, batch.responses)
-    batch.add("downloaded", bytes=got.bytes, sha256=got.sha256, confirmed=got.confirmed)
+    batch.add("downloaded", **got._asdict(), differs=got.differs)
     return True
 
 
@@ -79,9 +79,17 @@ def check(batch: Batch) -> FileCheck:
     found = results.check_file(batch)
     if found.faults:
         raise _quarantine(batch, found)
-    if batch.responses.exists() and (lacks := results.missing_responses(batch, found)):
+    if batch.responses.exists() and (lacks := _lacks(batch, found)):
         raise _put_aside_as_short(batch, lacks)
     return found
+
+
+def _lacks(batch: Batch, found: FileCheck) -> str | None:
+    """Why the file is not all that the API has; None where it is, as far as that can be told."""
+    noted = batch.last("downloaded")
+    if noted and noted.get("differs") and len(found.offsets) < len(batch.lines):
+        return f"has {noted['bytes']} bytes, the API names {noted['api_bytes']}"
+    return results.missing_responses(batch, found)
 
 
 def _quarantine(batch: Batch, found: FileCheck) -> Problem:
@@ -131,7 +139,7 @@ def late(batch: Batch, db: Database, settings: Settings) -> str | None:
     try:
         download(batch, operation)
     except ApiProblem as problem:
-        if problem.code not in (403, 404) or problem.key_refused:
+        if not problem.gone:
             raise
         return None
     found = results.check_file(batch)
@@ -167,6 +175,6 @@ def _late_operation(batch: Batch) -> Operation | None:
     try:
         return ask(batch)
     except ApiProblem as problem:
-        if problem.code not in (403, 404) or problem.key_refused:
+        if not problem.gone:
             raise
         return None

@@ -98,7 +98,7 @@ def renew(batch: Batch) -> bool:
     try:
         calls.renew_cache(batch.cached_content, BATCH_SECONDS)
     except ApiProblem as problem:
-        if problem.code not in (403, 404) or problem.key_refused:
+        if not problem.gone:
             raise
         return False
     return True

@@ -150,7 +150,7 @@ def _operation(batch_id: str) -> Operation:
     try:
         return Operation(calls.get_batch(batch_id))
     except ApiProblem as problem:
-        if problem.code not in (403, 404) or problem.key_refused:
+        if not problem.gone:
             raise
         return Operation({})
 
