@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from sqlite_utils import Database
 
-from flowsheets import lock, settings
+from flowsheets import display, lock, settings
 from flowsheets.batch import submit
 from flowsheets.batch.folder import Batch, find_batch, load_batch, open_folders
 from flowsheets.errors import Command, Problem, raise_all
@@ -51,7 +51,9 @@ def _show_all(folders: list[Path], db: Database, config: Settings) -> list[Probl
 def _show(batch: Batch, db: Database, config: Settings) -> None:
     batch = _adopted(batch, db, config)
     if not batch.batch_id:
-        click.echo(f"{_unsent(batch, config)}, {len(batch.lines)} requests, {_age(_built(batch))}")
+        click.echo(
+            f"{_unsent(batch, config)}, {len(batch.lines)} requests, {display.age(_built(batch))}"
+        )
         return
     try:
         reply = calls.get_batch(batch.batch_id)
@@ -63,7 +65,7 @@ def _show(batch: Batch, db: Database, config: Settings) -> None:
     operation = Operation(reply)
     click.echo(
         f"{batch.batch_id} {operation.state}, {len(batch.lines)} requests, {operation.done} done,"
-        f" {operation.failed} failed, {_age(operation.created or _built(batch))}"
+        f" {operation.failed} failed, {display.age(operation.created or _built(batch))}"
     )
 
 
@@ -95,13 +97,6 @@ def _unsent(batch: Batch, config: Settings) -> str:
 
 def _built(batch: Batch) -> datetime:
     return datetime.fromisoformat(batch.events[0]["at"]) if batch.events else datetime.now(UTC)
-
-
-def _age(since: datetime) -> str:
-    minutes = int((datetime.now(UTC) - since).total_seconds()) // 60
-    if minutes < 120:
-        return f"{max(minutes, 0)} min"
-    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // (24 * 60)} days"
 
 
 if __name__ == "__main__":
