@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from flowsheets import settings
 from flowsheets.errors import Command, Count, Problem, warn
-from flowsheets.index import reviews, tables, update
+from flowsheets.index import from_jobs, reviews, tables, update
 from flowsheets.index.update import Stamp
 from flowsheets.jobs import database, date_checks
 from flowsheets.page import form
@@ -53,7 +53,9 @@ def main(limit: int) -> None:
         unmeasured = _unmeasured(db, config.data_root)
     _measure(unmeasured, config)
     with tables.writing(config.data_root) as db:
-        reviews.refresh(db, config.max_attempts, date_checks.noted(jobs_db))
+        reviews.refresh(
+            db, config.max_attempts, date_checks.noted(jobs_db), from_jobs.noted(jobs_db)
+        )
         _show(db, limit)
 
 
@@ -82,7 +84,7 @@ def _measure(pages: list[tuple[str, Path, Stamp]], config: Settings) -> None:
         with tables.writing(config.data_root) as db:
             db.conn.executemany(
                 # A page may have left the index meanwhile.
-                f"INSERT OR REPLACE INTO ink SELECT ?1{', ?' * 10}"
+                f"INSERT OR REPLACE INTO ink SELECT ?1{', ?' * 14}"
                 " WHERE ?1 IN (SELECT page FROM pages)",
                 (_row(one) for one in chunk),
             )
@@ -92,7 +94,8 @@ def _row(one: Measured) -> tuple[str | int | None, ...]:
     """The page's row of the table `ink`."""
     written = (block.written if block else None for block in one.blocks)
     shifts = (block.shift if block else None for block in one.blocks)
-    return (one.page, *one.stamp, *written, *shifts)
+    typed = (block.typed if block else None for block in one.blocks)
+    return (one.page, *one.stamp, *written, *shifts, *typed)
 
 
 def _measured(pages: list[tuple[str, Path, Stamp]], workers: int) -> Iterator[Measured]:

@@ -47,7 +47,7 @@ def test_a_date_that_contradicts_the_name_comes_first(station: Station) -> None:
 
 def test_some_low_rows_are_no_reason(station: Station) -> None:
     put(station, 1, sheet(*_rows(SONGS[:3], "low")))  # few
-    put(station, 2, sheet(*_rows(SONGS[3:5], "low"), *_rows(SONGS[5:13])))  # a fifth
+    put(station, 2, sheet(*_rows(SONGS[3:5], "low"), *_rows(SONGS)[5:13]))  # a fifth
     indexed_anew(station)
     assert _reviews(station) == []
 
@@ -59,8 +59,8 @@ def test_the_same_text_on_two_pages_is_on_the_list_for_both(station: Station) ->
     put(station, 4, sheet(*_rows(SONGS[:3])))  # two equal pages of three rows say nothing
     indexed_anew(station)
     assert _reviews(station) == [
-        (f"{PAGE}1", "same_text", f"All rows stand on {PAGE}2 as well."),
-        (f"{PAGE}2", "same_text", f"All rows stand on {PAGE}1 as well."),
+        (f"{PAGE}1", "same_text", f"All rows are on {PAGE}2 as well."),
+        (f"{PAGE}2", "same_text", f"All rows are on {PAGE}1 as well."),
     ]
 
 
@@ -70,7 +70,7 @@ def test_nearly_the_same_text_is_seen_as_well(station: Station) -> None:
     put(station, 3, sheet(*_rows(["Misread - Misread", *[f"Another {n}" for n in range(19)]])))
     indexed_anew(station)
     details = [detail for _, reason, detail in _reviews(station) if reason == "same_text"]
-    assert details == [f"95% of the rows stand on {PAGE}{n} as well." for n in (2, 1)]
+    assert details == [f"95% of the rows are on {PAGE}{n} as well." for n in (2, 1)]
 
 
 def test_a_text_row_after_row_is_on_the_list_and_ditto_marks_are_not(station: Station) -> None:
@@ -80,7 +80,7 @@ def test_a_text_row_after_row_is_on_the_list_and_ditto_marks_are_not(station: St
     indexed_anew(station)
     found = [(page, reason) for page, reason, _ in _reviews(station)]
     assert found == [(f"{PAGE}1", "repeated_row")]
-    assert _reviews(station)[0][2] == '"Loop - Loop" stands 6 times, row after row.'
+    assert _reviews(station)[0][2] == '"Loop - Loop" is on 6 rows in a row.'
 
 
 def test_writing_that_was_not_read_is_found_on_the_scan(station: Station) -> None:
