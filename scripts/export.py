@@ -44,7 +44,8 @@ COLUMNS = {
     "text": "the row with its continuation rows; these, and blank rows, have no line of their own",
     "type_raw": "what stands in the type circle",
     "confidence": "of the transcription, by the model itself: high, medium, low",
-    "notes": "double_height, crossed_out, illegible, continuation (of nothing), other, or free words",
+    "notes": "double_height, crossed_out, illegible, continuation (of nothing), other, or free"
+    " words",
     "crossed_out": "1 where notes say so, else 0: maybe not played; most such notes are wrong",
     "verified": "complete or draft, where a person saved the page's text; else empty",
     "verified_by": "that person's name",

@@ -11,40 +11,23 @@ import pytest
 from flowsheets import paths
 from flowsheets.jobs import database, states
 from flowsheets.paths import PageId
-from results import OURS, ask, indexed, indexed_anew, put, row, sheet
+from results import (
+    ADA,
+    AT,
+    OURS,
+    STEM,
+    ask,
+    indexed,
+    indexed_anew,
+    put,
+    row,
+    save,
+    set_columns,
+    sheet,
+)
 from station import PDF, Station
 
-STEM = "1990-04apr0106"
-ADA = {"user_id": 7, "username": "ada", "real_name": "Ada L.", "verified_at": "2026-03-01T10:00:00"}
-AT = "2026-03-01T10:00:00+00:00"
 TEXTS = "SELECT page_number, raw_text, verified, verified_by, verified_at FROM plays"
-
-
-def save(
-    station: Station,
-    number: int,
-    page: dict[str, Any],
-    by: Any = ADA,
-    status: str | None = "complete",
-    named: str | None = "",
-) -> Path:
-    """Verify a page as the existing verifier does; `named` is the path in jobs.db, if another."""
-    path = station.data / "verifier" / f"{STEM}-page{number:02d}.verified.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(page | OURS | {"verified_by": by}))
-    if status:
-        beside = path.with_name(path.name.replace("verified.json", "corrections.json"))
-        beside.write_text(json.dumps({"status": status, "edits": []}))
-    if named is not None:
-        columns = {"verified_path": named or str(path), "verified_at": AT, "reviewer_id": "r-7"}
-        set_columns(station, number, **columns)
-    return path
-
-
-def set_columns(station: Station, number: int, **columns: Any) -> None:
-    with sqlite3.connect(station.data / "jobs.db") as db:
-        sets = ", ".join(f"{name} = ?" for name in columns)
-        db.execute(f"UPDATE jobs SET {sets} WHERE page_number = ?", (*columns.values(), number))
 
 
 def reasons(station: Station) -> list[tuple[Any, ...]]:

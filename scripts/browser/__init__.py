@@ -6,6 +6,7 @@ search     every row that holds these words
 sheet      one page: its scan, and its transcription by block and row
 place      where a row stands on the scan
 table      Datasette's CSV, none of its cells a formula
+bounds     what one request may cost
 served     the index: whether it is whole, and still the same file
 
 templates/ and static/ are what they show; metadata.yaml describes the tables to Datasette.
