@@ -25,8 +25,9 @@ RUN_CHARACTERS = 3
 LONGEST_PERIOD, ROUNDS = 10, 3  # rows that come again in the same order, and how often
 # Of so many rows, so few may be different ones: those pages have 98 % and more.
 FEW_ROWS, DIFFERENT = 12, 0.5
-# Words, or a letter, that come again inside one cell; a song may well be called La La La.
-CELL_ROUNDS, CELL_LETTERS = 8, 20
+# Inside one cell: so many words that go in so many rounds, or one letter so often. A song may well
+# be called La La La.
+CELL_WORDS, CELL_ROUNDS, CELL_LETTERS = 8, 4, 20
 
 SHOWN = 60  # letters of a text in a detail
 
@@ -127,10 +128,10 @@ def _cells_in_circles(page: KeptPage) -> Iterator[Finding]:
 
 
 def _circles(words: list[str]) -> bool:
-    if len(words) < CELL_ROUNDS:
+    if len(words) < CELL_WORDS:
         return False
     runs = (longest_run(words, period) for period in range(1, LONGEST_PERIOD + 1))
-    return any(run.length >= CELL_ROUNDS * run.period for run in runs)
+    return any(run.length >= max(CELL_WORDS, CELL_ROUNDS * run.period) for run in runs)
 
 
 def _more_rows_than_form(page: KeptPage) -> Iterator[Finding]:
