@@ -2,8 +2,8 @@
 
     python scripts/export.py
 
-Makes the index current first. The order is that of the pages, blocks and rows, so that two exports
-can be compared with diff.
+Brings the index up to date first. The order is that of the pages, blocks and rows, so that two
+exports can be compared with diff.
 """
 
 import csv
@@ -42,7 +42,7 @@ COLUMNS = {
     " (two spaces or more), whole_row (no sign: maybe artist and track, or neither)",
     "raw_text": "the row, verbatim",
     "text": "the row with its continuation rows; these, and blank rows, have no line of their own",
-    "type_raw": "what stands in the type circle",
+    "type_raw": "what is written in the type circle",
     "confidence": "of the transcription, by the model itself: high, medium, low",
     "notes": "double_height, crossed_out, illegible, continuation (of nothing), other, or free"
     " words",

@@ -149,7 +149,7 @@ def test_the_scan_is_sent_once_and_then_only_asked_for(url: str, station: Statio
 
 def test_a_scan_that_is_not_there_is_said_in_its_place(url: str, station: Station) -> None:
     hidden = station.png(1).rename(station.png(1).with_suffix(".hidden"))
-    assert "There is no image of this page yet" in get(f"{url}/page/{page(1)}").text
+    assert "The image of this page is missing" in get(f"{url}/page/{page(1)}").text
     assert get(f"{url}/scan/{page(1)}.png").status == 404
     hidden.rename(station.png(1))
 
@@ -304,7 +304,7 @@ def test_without_an_index_one_line_says_what_to_do(tmp_path: Path) -> None:
     station.data.mkdir()
     assert station.error("browse").endswith("flowsheets.db: is not there. Run make index")
     (station.data / "flowsheets.db").write_bytes(b"no database at all" * 100)
-    assert "is no index" in station.error("browse")
+    assert "is not an index" in station.error("browse")
     (station.data / "flowsheets.db").unlink()
     Database(station.data / "flowsheets.db").table("pages").create({"page": str})
     assert "of another version" in station.error("browse")

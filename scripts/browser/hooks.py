@@ -71,9 +71,9 @@ def extra_template_vars() -> dict[str, Any]:
 @hookimpl
 def render_cell(row: Any, value: Any, column: str, table: str | None) -> Markup | None:
     """In Datasette's tables, a page and an entry link to the scan and its transcription."""
-    if table is None or value is None:  # what a person's own SQL calls so may be anything
+    if table is None or value is None:  # in a query of your own, such a name may be anything
         return None
-    there = row.keys()  # a person may have picked columns
+    there = row.keys()  # columns may have been picked
     entry = row["entry"] if "entry" in there else None
     if column in ("entry", "continues"):
         url = entry_url(_plain(value))
@@ -99,7 +99,7 @@ def asgi_wrapper(datasette: Any) -> Callable[[Any], Any]:
                 return
             send = _with_headers(_without_formulas(send, scope), scope["path"])
             if not _asks_for_this_machine(scope):
-                said = "Only this machine's own name is answered: http://127.0.0.1"
+                said = "This server answers to this machine's own name alone: http://127.0.0.1"
                 await Response.text(said, status=421).asgi_send(send)
                 return
             if _is_sent_by_another_site(scope):

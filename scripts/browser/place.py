@@ -1,4 +1,4 @@
-"""Where a row stands on the scan, in percent of the image, whatever its size.
+"""Where a row lies on the scan, in percent of the image, whatever its size.
 
 A row is the band above its rule. Pages lie some 25 pixels higher or lower; `make review` measures
 by how much, and without that the margin takes up some of it.

@@ -10,7 +10,7 @@ display    texts and times as they are shown
 page/      one page
   schema     its shape: what the model fills, and the result on disk
   scan       a PDF's pages as upright images
-  form       the printed form: where it stands on a sheet, and which rows carry writing
+  form       the printed form: where it lies on a sheet, and which rows carry writing
   dates      days in a PDF's name and on a page, and whether both can be right
   request    its request (with prompt.md), the same in real time and in a batch
   response   the API's response: the page in it, or the reason why there is none

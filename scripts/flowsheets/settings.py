@@ -19,7 +19,7 @@ CACHES = ("auto", "off")
 class Settings:
     """Every setting but the key and the API's address, which `gemini` alone reads.
 
-    `submit_grace` is in seconds, `max_usd` in dollars (None: no limit), the other numbers are
+    Folders are absolute paths. `submit_grace` is in seconds, `max_usd` in dollars (None: no limit), the other numbers are
     counts.
     """
 
@@ -52,8 +52,8 @@ def load() -> Settings:
     return Settings(
         model=_text("GEMINI_MODEL", "gemini-3.1-pro-preview").removeprefix("models/"),
         media_resolution=resolution,
-        scans_root=Path(_text("SCANS_ROOT", "scans")),
-        data_root=Path(_text("DATA_ROOT", ".")),
+        scans_root=_folder("SCANS_ROOT", "scans"),
+        data_root=_folder("DATA_ROOT", "."),
         render_concurrency=_number("RENDER_CONCURRENCY", 4, least=1),
         process_concurrency=_number("PROCESS_CONCURRENCY", 4, least=1),
         max_attempts=_number("MAX_ATTEMPTS", 3, least=1),
@@ -83,6 +83,15 @@ def _load_dotenv() -> None:
 
 def _text(name: str, default: str) -> str:
     return os.environ.get(name, "").strip() or default
+
+
+def _folder(name: str, default: str) -> Path:
+    """An absolute path, so that paths in jobs.db are absolute; `~` is your home folder."""
+    text = _text(name, default)
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:
+        raise Problem(name, f"{text!r}: {error}", "Give the folder's whole path") from error
 
 
 def _number(name: str, default: int, least: int) -> int:

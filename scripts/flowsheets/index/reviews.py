@@ -1,4 +1,4 @@
-"""Which pages a person should look at first, and why: table `reviews`, made from the other tables.
+"""Which pages to look at first, and why: table `reviews`, made from the other tables.
 
 A page is there once for each reason. Nothing here changes a page or a result.
 """
@@ -24,8 +24,9 @@ FILE_REASONS = {
     "verified_unused": "a person verified the page, and that file cannot be used",
 }
 # The most urgent first: another page's text, lost files, then text that is missing or made up, then
-# doubts. A page that a person verified as complete is on the list for its files alone, and for a
-# failed try to read it again.
+# doubts. A new reason is added here; where another command notes it in jobs.db, in
+# `from_jobs.NOTED` as well. A page that a person verified as complete is on the list for its files
+# alone, and for a failed try to read it again (`ALWAYS`).
 REASONS = {
     date_checks.DATE: "the date on the page contradicts the PDF's name",
     "same_text": "the same text is on another page",

@@ -78,7 +78,7 @@ class Changes(NamedTuple):
     to_forget: list[str]  # what was read of them before
 
 
-class Reading(NamedTuple):
+class Indexed(NamedTuple):
     """One page's text as rows, None without one, and what was found wrong or suspicious."""
 
     page: str
@@ -166,12 +166,12 @@ def _read_texts(
     A page without a text gets no stamp, so the next run looks, and warns, again.
     """
     damaged = 0
-    readings = (
-        _reading(name, now.rows[name], sources[name], data_root)
+    pages = (
+        _indexed(name, now.rows[name], sources[name], data_root)
         for name in tqdm(names, "index", unit=" pages", disable=None, leave=False)
         if now.stamps[name]
     )
-    while chunk := list(islice(readings, CHUNK)):
+    while chunk := list(islice(pages, CHUNK)):
         _store(db, chunk, now.stamps)
         broken = [f for one in chunk for f in one.findings if f.reason == "result_damaged"]
         for finding in broken:
@@ -180,15 +180,15 @@ def _read_texts(
     return damaged
 
 
-def _reading(name: str, row: Row, sources: Sources, data_root: Path) -> Reading:
+def _indexed(name: str, row: Row, sources: Sources, data_root: Path) -> Indexed:
     text = texts.read(sources)
     if text.page is None:
-        return Reading(name, None, text.findings)
+        return Indexed(name, None, text.findings)
     pdf_path, raw = row["pdf_path"], text.page.page_date_raw
     rows = from_results.of(name, dates.agreed(pdf_path, raw), text.page)
     rows.source["contradiction"] = dates.contradiction(pdf_path, raw)
     rows.page |= _provenance(text, data_root)
-    return Reading(name, rows, [*text.findings, *doubts.of(text.page)])
+    return Indexed(name, rows, [*text.findings, *doubts.of(text.page)])
 
 
 def _provenance(text: Text, data_root: Path) -> Row:
@@ -204,8 +204,8 @@ def _provenance(text: Text, data_root: Path) -> Row:
     )
 
 
-def _store(db: Database, readings: list[Reading], stamps: dict[str, str]) -> None:
-    good = [(one.page, one.rows) for one in readings if one.rows is not None]
+def _store(db: Database, pages: list[Indexed], stamps: dict[str, str]) -> None:
+    good = [(one.page, one.rows) for one in pages if one.rows is not None]
     names = [name for name, _ in good]
     sets = ", ".join(f"{column} = :{column}" for column in OF_TEXT)
     tables.unsearch(db, "pages", names)
@@ -219,7 +219,7 @@ def _store(db: Database, readings: list[Reading], stamps: dict[str, str]) -> Non
     _insert(db, "blocks", (row for _, rows in good for row in rows.blocks))
     _insert(db, "entries", (row for _, rows in good for row in rows.entries))
     _insert(db, "oddities", (row for _, rows in good for row in rows.oddities))
-    found = ({"page": one.page} | f._asdict() for one in readings for f in one.findings)
+    found = ({"page": one.page} | f._asdict() for one in pages for f in one.findings)
     _insert(db, "findings", found)
     tables.search(db, "entries", names)
 
@@ -265,8 +265,8 @@ def _name_djs(db: Database) -> None:
 
 
 def _update_date_checks(db: Database, jobs_db: Database, noted: date_checks.Noted) -> None:
-    """The texts decide: one put right, or verified as it is, is in doubt no more; an older one may
-    be.
+    """A text that was put right, or verified as it is, clears the note of its page; one whose date
+    contradicts adds a note, also where its result is older than the notes are.
     """
     right = set()
     if noted:
@@ -285,7 +285,7 @@ def _update_date_checks(db: Database, jobs_db: Database, noted: date_checks.Note
         jobs_db.conn.executemany("INSERT OR IGNORE INTO date_checks VALUES (?, ?, ?, ?, ?)", wrong)
         for page, (_, at) in noted.items():
             if paths.page_name(page) in right:
-                date_checks.settle(jobs_db, page, at)
+                date_checks.clear(jobs_db, page, at)
 
 
 def _warn(db: Database, strays: int) -> None:

@@ -1,4 +1,4 @@
-"""The printed form: where it stands on a sheet, and which of its rows a scan shows writing in.
+"""The printed form: where it lies on a sheet, and which of its rows a scan shows writing in.
 
 It needs the page's image alone, no transcription of it, so writing that was not read shows. A scan
 lies some 25 px off, and the rules of each block say by how much. All lengths are px on a sheet of
@@ -12,14 +12,14 @@ from PIL import Image, ImageChops
 
 WIDTH, HEIGHT = 2550, 4200
 ROWS = 21  # a block
-FIRST_RULES = (650, 2352)  # upper and lower half; text stands on its rule
+FIRST_RULES = (650, 2352)  # upper and lower half; a row is written on its rule
 ROW_STEPS = (75.05, 75.2)  # from rule to rule
 COLUMNS = ((403, 1298), (1459, 2330))  # the text's rules, left and right block
 TYPES = ((253, 373), (1308, 1430))  # the type letters' rules, left and right block
 HEAD = 160  # from the top of a block's Hour and Jock down to its first rule
 
 ENDS = 60  # of a rule, left out: the sheet may lie to the side, and holds a bar in the middle
-WRITING = (30, 630)  # from the rule's left end: where an artist's name is; notes stand at the right
+WRITING = (30, 630)  # from the rule's left end: where an artist's name is; notes are at the right
 SHIFT = 36  # up or down; half a row, so that a block is never fitted a row off
 BETWEEN = (55, 10)  # above a row's rule: what is its own, without the rules
 
