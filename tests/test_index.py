@@ -343,3 +343,17 @@ def test_a_completed_page_whose_result_is_missing_is_named(station: Station) -> 
     assert f"{PAGE}: " in line
     found = ask(station, "SELECT page, reason FROM reviews")
     assert found == [(PAGE, "result_missing"), (f"{PAGE[:-2]}02", "result_missing")]
+
+
+def test_odd_bytes_in_a_result_are_read_and_odd_rows_of_jobs_db_stop_nothing(
+    station: Station,
+) -> None:
+    path = put(station, 1, sheet(row(0, "one \ud83c half"), row(1, "two")))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    db = database.connect(station.data)
+    states.register(db, [PageId("x" * 5000 + ".pdf", 1), PageId("nul\0.pdf", 1)])
+    db.execute("UPDATE jobs SET verified_path = ? WHERE page_number = 1", ["/" + "y" * 5000])
+    db.conn.commit()
+    db.close()
+    assert indexed(station, "SELECT text FROM plays") == [("one \ufffd half",), ("two",)]
+    assert ask(station, "SELECT count(*) FROM reviews") == [(3,)]

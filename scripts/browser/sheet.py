@@ -7,6 +7,7 @@ from typing import Any
 from browser import place
 from browser.front import Row, rows
 from flowsheets import paths
+from flowsheets.index.shapes import kind
 from flowsheets.page import form
 from flowsheets.page.schema import POSITIONS
 from flowsheets.paths import PageId
@@ -106,7 +107,7 @@ def _entry(entry: Row, block: list[Row], shift: int) -> Row:
 
 
 def _last_row(entry: Row) -> int:
-    tall = entry["notes"] == "double_height"
+    tall = kind(entry["notes"]) == "double_height"
     return int(entry["row_index"]) + (TALL - 1 if tall else 0)
 
 

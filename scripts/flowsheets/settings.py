@@ -19,8 +19,8 @@ CACHES = ("auto", "off")
 class Settings:
     """Every setting but the key and the API's address, which `gemini` alone reads.
 
-    Folders are absolute paths. `submit_grace` is in seconds, `max_usd` in dollars (None: no limit), the other numbers are
-    counts.
+    Folders are absolute paths. `submit_grace` is in seconds, `max_usd` in dollars (None: no limit),
+    the other numbers are counts.
     """
 
     model: str

@@ -1,5 +1,6 @@
 """The status of each page, as columns of `pages`: from jobs.db, the PDF's name, and the files."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,7 +80,8 @@ def noted(jobs_db: Database) -> list[tuple[PageId, str, str]]:
 
 
 def _if_there(path: Path, data_root: Path) -> str | None:
-    return path.relative_to(data_root).as_posix() if path.exists() else None
+    there = os.path.exists(path)  # false for a path that no file can have
+    return path.relative_to(data_root).as_posix() if there else None
 
 
 def _usage(jobs_db: Database) -> dict[PageId, tuple[str, float | None]]:

@@ -4,6 +4,8 @@ Wider than `page.schema`, which checks a response today: `notes` may hold free w
 time may lack its zone, a row's number may be any, a list may be null.
 """
 
+import codecs
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -50,7 +52,16 @@ class KeptPage(PageReading):
 
 
 def read(content: bytes) -> KeptPage:
-    """The page in a file. Raises `ValueError`, whose text `why` puts into one line."""
+    """The page in a file. Raises `ValueError`, whose text `why` puts into one line.
+
+    A byte order mark is skipped; an unpaired surrogate becomes U+FFFD, since no file can hold it.
+    """
+    content = content.removeprefix(codecs.BOM_UTF8)
+    if b"\\ud" in content.lower():
+        pairs = json.dumps(json.loads(content), ensure_ascii=False).encode(
+            "utf-16", "surrogatepass"
+        )
+        content = pairs.decode("utf-16", "replace").encode()
     return KeptPage.model_validate_json(content)
 
 

@@ -6,6 +6,7 @@ draft or complete. jobs.db has the path, absolute or not, maybe of a data root t
 result whose `verified_by` is filled is a verified page too, also after `make retry` put it aside.
 """
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -49,6 +50,13 @@ class Sources(NamedTuple):
         return orjson.dumps([states, self.problem, self.row]).decode()
 
 
+class Results(NamedTuple):
+    """The files under results/."""
+
+    current: set[Path]
+    aside: dict[Path, list[Path]]  # a current one's path -> older ones, put aside beside it
+
+
 class Verified(NamedTuple):
     """Who verified a text and when, as columns of `pages`."""
 
@@ -73,19 +81,18 @@ class _Candidate(NamedTuple):
     at: datetime
 
 
-def of_all(jobs_db: Database, data_root: Path) -> dict[str, Sources]:
+def of_all(jobs_db: Database, data_root: Path, results: Results) -> dict[str, Sources]:
     """The sources of each page of jobs.db, by the page's name."""
     rows = list(jobs_db.table("jobs").rows)
     saved = _saved(rows, data_root)
-    results, asides = _results(data_root)
     sources = {}
     for row in rows:
         page = PageId(row["pdf_path"], row["page_number"])
         result = paths.result(data_root, page)
         path, problem = saved.get(page, (None, None))
         sources[paths.page_name(page)] = Sources(
-            result if result in results else None,
-            tuple(asides.get(result, ())),
+            result if result in results.current else None,
+            tuple(results.aside.get(result, ())),
             path,
             problem,
             {"at": row.get("verified_at"), "by": row.get("reviewer_id")},
@@ -93,11 +100,24 @@ def of_all(jobs_db: Database, data_root: Path) -> dict[str, Sources]:
     return sources
 
 
-def strays(data_root: Path, names: set[str]) -> int:
-    """Results that belong to none of the pages: their PDF was never registered here."""
+def results(data_root: Path) -> Results:
+    """All results, and the older ones, which `make retry` puts aside under a name with a time."""
+    current: set[Path] = set()
+    aside: dict[Path, list[Path]] = {}
+    for path in paths.results(data_root).rglob("page-*.json*"):
+        name, _, time = path.name.partition(".json")
+        if not time:
+            current.add(path)
+        elif time.startswith(".") and not time.endswith(".part"):
+            aside.setdefault(path.with_name(f"{name}.json"), []).append(path)
+    return Results(current, {result: sorted(older) for result, older in aside.items()})
+
+
+def strays(data_root: Path, found: Results, names: set[str]) -> int:
+    """How many results belong to none of the pages: their PDF was never registered here."""
     folder = paths.results(data_root)
-    found = (path.relative_to(folder).with_suffix("") for path in _results(data_root)[0])
-    return sum(name.as_posix() not in names for name in found)
+    own = (path.relative_to(folder).with_suffix("") for path in found.current)
+    return sum(name.as_posix() not in names for name in own)
 
 
 def read(sources: Sources) -> Text:
@@ -190,7 +210,7 @@ def _located(named: str, name: str, data_root: Path) -> tuple[Path | None, str |
     below = named.rpartition("verifier/")[2]
     places = (data_root / "verifier" / below, Path(named), data_root / named)
     for path in places:
-        if path.is_file():
+        if os.path.isfile(path):  # false for a path that no file can have
             return path, None
     return None, f"The file that a person verified is missing: {shown}."
 
@@ -239,19 +259,6 @@ def _when(block: object) -> datetime | None:
 
 def _iso(at: datetime | None) -> str | None:
     return at.astimezone(UTC).isoformat() if at else None
-
-
-def _results(data_root: Path) -> tuple[set[Path], dict[Path, list[Path]]]:
-    """All results, and the older ones that were put aside beside each."""
-    results: set[Path] = set()
-    asides: dict[Path, list[Path]] = {}
-    for path in paths.results(data_root).rglob("page-*.json*"):
-        name, _, time = path.name.partition(".json")
-        if not time:
-            results.add(path)
-        elif time.startswith(".") and not time.endswith(".part"):
-            asides.setdefault(path.with_name(f"{name}.json"), []).append(path)
-    return results, {result: sorted(older) for result, older in asides.items()}
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -90,7 +90,8 @@ def update(config: Settings, jobs_db: Database, db: Database) -> Tally:
     """Bring `db`, as `tables.writing` gives it, up to date. A damaged file is one warning."""
     data_root = config.data_root
     noted = date_checks.noted(jobs_db)  # before the results are looked at, which are there by then
-    sources = texts.of_all(jobs_db, data_root)
+    results = texts.results(data_root)
+    sources = texts.of_all(jobs_db, data_root, results)
     now, before = _now(jobs_db, data_root, sources), _before(db)
     changes = _changes(before, now)
     _forget(db, changes.to_forget)
@@ -101,7 +102,7 @@ def update(config: Settings, jobs_db: Database, db: Database) -> Tally:
         _name_djs(db)
     _update_date_checks(db, jobs_db, noted)
     reviews.refresh(db, config.max_attempts, noted, from_jobs.noted(jobs_db))
-    _warn(db, texts.strays(data_root, set(now.rows)))
+    _warn(db, texts.strays(data_root, results, set(now.rows)))
     return Tally(
         pages=len(now.rows),
         read=len(changes.to_read),
