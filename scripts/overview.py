@@ -5,14 +5,14 @@ python scripts/overview.py
 
 import shutil
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import click
 import orjson
 from sqlite_utils import Database
 
-from flowsheets import settings
+from flowsheets import display, settings
 from flowsheets.batch.folder import Batch, load_batch, open_folders
 from flowsheets.errors import Command, Problem, warn
 from flowsheets.gemini.operation import Operation
@@ -72,7 +72,7 @@ def _show_errors(db: Database, config: Settings, width: int) -> None:
         else "\nfailed, by their last error"
     )
     for kind, count in groups[:REASONS]:
-        click.echo(_cut(f"{count:>8,}  {_plain(latest[kind])}", width))
+        click.echo(_cut(f"{count:>8,}  {display.plain(latest[kind])}", width))
     if len(groups) > REASONS:
         click.echo(f"          and {len(groups) - REASONS} more reasons")
     if refused := states.for_a_person(db):
@@ -133,7 +133,7 @@ def _row(batch: Batch) -> tuple[str, str, str, str, str, str]:
         f"{operation.done:,}",
         f"{operation.failed:,}",
         operation.state,
-        _age(since) if since else "?",
+        display.age(since) if since else "?",
     )
 
 
@@ -160,18 +160,6 @@ def _trouble(batch: Batch) -> str | None:
     if gone:
         return f"{batch.batch_id} {pages}, result file gone since {gone['at'][:16]}. Next: {fix}"
     return None
-
-
-def _age(since: datetime) -> str:
-    minutes = max(int((datetime.now(UTC) - since).total_seconds()) // 60, 0)
-    if minutes < 120:
-        return f"{minutes} min"
-    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // (24 * 60)} days"
-
-
-def _plain(text: str) -> str:
-    """One line that does a terminal no harm."""
-    return "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
 
 
 def _cut(line: str, width: int) -> str:

@@ -330,10 +330,11 @@ def test_two_candidates_with_two_pages_are_none() -> None:
 
 
 def test_the_last_row_that_is_read_is_the_last_that_the_index_takes() -> None:
-    from flowsheets.index import from_results
+    from flowsheets.index import from_results, shapes
 
     page = taken(changed(row_index=schema.LAST_ROW))
-    rows = from_results.of("a/page-01", None, schema.result(page, "m"))
+    kept = shapes.read(schema.result(page, "m").to_json())
+    rows = from_results.of("a/page-01", None, kept)
     assert rows.entries[0]["row_index"] == schema.LAST_ROW
 
 

@@ -1,22 +1,50 @@
 """Settings: the environment, then .env, then the default."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from flowsheets import settings
 from flowsheets.errors import Problem
-from station import SETTINGS
+from station import SETTINGS, TOP, Station
 
 
 def test_every_setting_has_its_default() -> None:
     config = settings.load()
     assert config.model == "gemini-3.1-pro-preview"
     assert config.media_resolution == "high"
-    assert (config.scans_root, config.data_root) == (Path("scans").absolute(), Path.cwd())
+    assert (config.scans_root, config.data_root) == (Path.cwd() / "scans", Path.cwd())
     assert (config.render_concurrency, config.process_concurrency) == (4, 4)
     assert (config.max_attempts, config.submit_grace, config.batch_pages) == (3, 300, 1000)
     assert (config.max_output_tokens, config.thinking) == (32768, None)
+
+
+def test_a_tilde_is_the_home_folder_and_every_folder_is_absolute(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DATA_ROOT", "~/data of mine")
+    monkeypatch.setenv("SCANS_ROOT", "some/scans")
+    config = settings.load()
+    assert config.data_root == tmp_path / "data of mine"
+    assert config.scans_root == Path.cwd() / "some/scans"
+    monkeypatch.setenv("DATA_ROOT", "~nobody-of-this-name/data")
+    with pytest.raises(Problem, match="DATA_ROOT: '~nobody"):
+        settings.load()
+
+
+def test_paths_in_jobs_db_are_absolute(station: Station) -> None:
+    station.scan(1)
+    station.data.mkdir()
+    relative = {
+        "SCANS_ROOT": os.path.relpath(station.scans, TOP),
+        "DATA_ROOT": os.path.relpath(station.data, TOP),
+    }
+    station.good("discover", **relative)
+    station.good("render", **relative)
+    path = Path(station.rows()[0]["image_path"])
+    assert (path.is_absolute(), path.resolve()) == (True, station.png(1).resolve())
 
 
 def test_the_environment_wins_over_dotenv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -24,9 +24,9 @@ THINKING = ("minimal", "low", "medium", "high")
 class Settings:
     """Every setting but the key and the API's address, which `gemini` alone reads.
 
-    `submit_grace` is in seconds, `max_usd` in dollars (None: no limit), `max_output_tokens` in
-    tokens of one response, the other numbers are counts. `thinking` is one of THINKING, or None
-    for the model's own level.
+    Folders are absolute. `submit_grace` is in seconds, `max_usd` in dollars (None: no limit),
+    `max_output_tokens` in tokens of one response, the other numbers are counts. `thinking` is one
+    of THINKING, or None for the model's own level.
     """
 
     model: str
@@ -50,8 +50,8 @@ def load() -> Settings:
     return Settings(
         model=_text("GEMINI_MODEL", "gemini-3.1-pro-preview").removeprefix("models/"),
         media_resolution=_one_of("GEMINI_MEDIA_RESOLUTION", "high", MEDIA_RESOLUTIONS),
-        scans_root=_path("SCANS_ROOT", "scans"),
-        data_root=_path("DATA_ROOT", "."),
+        scans_root=_folder("SCANS_ROOT", "scans"),
+        data_root=_folder("DATA_ROOT", "."),
         render_concurrency=_number("RENDER_CONCURRENCY", 4, least=1),
         process_concurrency=_number("PROCESS_CONCURRENCY", 4, least=1),
         max_attempts=_number("MAX_ATTEMPTS", 3, least=1),
@@ -125,14 +125,6 @@ def _text(name: str, default: str) -> str:
     return os.environ.get(name, "").strip() or default
 
 
-def _path(name: str, default: str) -> Path:
-    """A folder, absolute: what goes into jobs.db is true wherever a command is run from."""
-    try:
-        return Path(_text(name, default)).expanduser().absolute()
-    except RuntimeError as error:  # ~somebody
-        raise Problem(name, str(error), "Give the folder's whole path") from error
-
-
 def _one_of(name: str, default: str, words: tuple[str, ...]) -> str:
     word = _text(name, default).lower()
     if word not in words:
@@ -142,6 +134,15 @@ def _one_of(name: str, default: str, words: tuple[str, ...]) -> str:
             name, f"{word!r} is unknown", f"Give {known}" + (", or unset it" if "" in words else "")
         )
     return word
+
+
+def _folder(name: str, default: str) -> Path:
+    """An absolute path, so that paths in jobs.db are absolute; `~` is your home folder."""
+    text = _text(name, default)
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:
+        raise Problem(name, f"{text!r}: {error}", "Give the folder's whole path") from error
 
 
 def _number(name: str, default: int, least: int) -> int:
