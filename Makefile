@@ -80,15 +80,15 @@ estimate: | $(installed) ## what the waiting pages would cost, in each mode  LIM
 .PHONY: process
 process: | $(installed) ## rendered pages to results now, in real time  LIMIT= JOBS= TIER=flex BATCH=1
 ifeq ($(BATCH),1)
-	@$(venv) scripts/build_requests.py --limit $(call quote,LIMIT)
+	@$(venv) scripts/build_requests.py --limit $(call quote,LIMIT) --sure $(call quote,SURE)
 	@$(venv) scripts/submit.py
 else
-	@$(venv) scripts/process.py --limit $(call quote,LIMIT) --jobs $(call quote,JOBS) --tier $(call quote,TIER)
+	@$(venv) scripts/process.py --limit $(call quote,LIMIT) --jobs $(call quote,JOBS) --tier $(call quote,TIER) --batch $(call quote,BATCH)
 endif
 
 .PHONY: batch-submit
-batch-submit: | $(installed) ## rendered pages to a batch, at half the price  LIMIT=
-	@$(venv) scripts/build_requests.py --limit $(call quote,LIMIT)
+batch-submit: | $(installed) ## rendered pages to a batch, at half the price  LIMIT= SURE=1
+	@$(venv) scripts/build_requests.py --limit $(call quote,LIMIT) --sure $(call quote,SURE)
 	@$(venv) scripts/submit.py
 
 .PHONY: batch-status
@@ -104,8 +104,8 @@ batch-cancel: | $(installed) ## ask a batch to stop  ID=
 	@$(venv) scripts/cancel.py $(call quote,ID)
 
 .PHONY: batch-rescue
-batch-rescue: | $(installed) ## give a batch up: use what has come, free the other pages  ID=
-	@$(venv) scripts/rescue.py $(call quote,ID)
+batch-rescue: | $(installed) ## give a batch up: use what has come, free the other pages  ID= SURE=1
+	@$(venv) scripts/rescue.py --sure $(call quote,SURE) $(call quote,ID)
 
 .PHONY: status
 status: | $(installed) ## pages by status, failures, spend, open batches; asks no API
@@ -113,7 +113,7 @@ status: | $(installed) ## pages by status, failures, spend, open batches; asks n
 
 .PHONY: cost
 cost: | $(installed) ## what was spent, by month, model and mode; asks no API  FORMAT=json|csv
-	@$(venv) scripts/cost.py $(if $(value FORMAT),--$(call quote,FORMAT))
+	@$(venv) scripts/cost.py --format $(call quote,FORMAT)
 
 .PHONY: compare
 compare: | $(installed) ## the same few pages in both modes, side by side; bills both  LIMIT=
@@ -122,6 +122,10 @@ compare: | $(installed) ## the same few pages in both modes, side by side; bills
 .PHONY: retry
 retry: | $(installed) ## finished pages back to the queue, with all their tries  PDF= PAGE=
 	@$(venv) scripts/retry.py --pdf $(call quote,PDF) --page $(call quote,PAGE)
+
+.PHONY: rebuild
+rebuild: | $(installed) ## jobs.db and the books, made again from the files; asks no API
+	@$(venv) scripts/rebuild.py
 
 .PHONY: index
 index: | $(installed) ## results to flowsheets.db, for browse, review and export

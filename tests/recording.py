@@ -22,6 +22,7 @@ import vcr
 from PIL import Image, ImageDraw
 
 from emulator_process import Emulator
+from flowsheets import settings
 from flowsheets.gemini import calls
 from flowsheets.page.request import page_request
 
@@ -110,7 +111,7 @@ def page(number: int, cached_content: str | None = None) -> dict[str, Any]:
     ImageDraw.Draw(image).rectangle((4, 4, 8 + 4 * number, 20), fill=0)
     png = io.BytesIO()
     image.save(png, "PNG")
-    return page_request(base64.b64encode(png.getvalue()).decode(), "high", cached_content)
+    return page_request(base64.b64encode(png.getvalue()).decode(), settings.load(), cached_content)
 
 
 def write_requests(path: Path, count: int, cached_content: str | None = None) -> Path:

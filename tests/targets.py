@@ -1,27 +1,25 @@
 """What each target of the Makefile runs: script and words. tests/test_makefile.py compares them.
 
-$NAME is the variable's value as one word, empty where it is not given; a word in brackets is left
-out then.
+$NAME is the variable's value as one word, empty where it is not given.
 """
 
-import re
-
-SUBMIT = ("build_requests.py --limit $LIMIT", "submit.py")
+SUBMIT = ("build_requests.py --limit $LIMIT --sure $SURE", "submit.py")
 
 TARGETS: dict[str, tuple[str, ...]] = {
     "discover": ("discover.py",),
     "render": ("render.py --limit $LIMIT --jobs $JOBS",),
     "estimate": ("estimate.py --limit $LIMIT",),
-    "process": ("process.py --limit $LIMIT --jobs $JOBS --tier $TIER",),
+    "process": ("process.py --limit $LIMIT --jobs $JOBS --tier $TIER --batch $BATCH",),
     "batch-submit": SUBMIT,
     "batch-status": ("status.py $ID",),
     "batch-fetch": ("fetch.py $ID",),
     "batch-cancel": ("cancel.py $ID",),
-    "batch-rescue": ("rescue.py $ID",),
+    "batch-rescue": ("rescue.py --sure $SURE $ID",),
     "status": ("overview.py",),
-    "cost": ("cost.py [--$FORMAT]",),
+    "cost": ("cost.py --format $FORMAT",),
     "compare": ("compare.py --limit $LIMIT",),
     "retry": ("retry.py --pdf $PDF --page $PAGE",),
+    "rebuild": ("rebuild.py",),
     "index": ("index.py",),
     "review": ("review.py --limit $LIMIT",),
     "export": ("export.py",),
@@ -37,12 +35,4 @@ def runs(target: str, *variables: str) -> list[list[str]]:
 
 def _words(line: str, values: dict[str, str]) -> list[str]:
     script, *words = line.split()
-    return [f"scripts/{script}", *(word for given in words for word in _word(given, values))]
-
-
-def _word(given: str, values: dict[str, str]) -> list[str]:
-    bare = given.strip("[]")
-    name = bare.partition("$")[2]
-    if given != bare and not values.get(name):
-        return []
-    return [re.sub(r"\$\w+", lambda _: values.get(name, ""), bare)]
+    return [f"scripts/{script}", *(values.get(w[1:], "") if w[0] == "$" else w for w in words)]

@@ -201,6 +201,34 @@ def test_answer_max_tokens(api: httpx2.Client, emulator: Emulator) -> None:
         json.loads(text_of(response))
 
 
+def test_answer_thinks_to_the_ceiling(api: httpx2.Client, emulator: Emulator) -> None:
+    emulator.faults(answer_thinks_to_the_ceiling="all")
+    for asked, most in (({"maxOutputTokens": 500}, 500), ({}, 65_536)):
+        response = generate(api, page_request(1, generationConfig=asked)).json()
+        assert response["candidates"][0]["finishReason"] == "MAX_TOKENS"
+        assert text_of(response) == ""
+        assert response["usageMetadata"]["thoughtsTokenCount"] == most
+        assert "candidatesTokenCount" not in response["usageMetadata"]
+        assert emulator.ledger()["answers"][-1]["usage"] == response["usageMetadata"]
+
+
+def test_answer_thinking_in_total(api: httpx2.Client, emulator: Emulator) -> None:
+    usage = faulty(api, emulator, "answer_thinking_in_total")["usageMetadata"]
+    assert "thoughtsTokenCount" not in usage
+    thinking = emulator.ledger()["answers"][-1]["usage"]["thoughtsTokenCount"]
+    text = usage["promptTokenCount"] + usage["candidatesTokenCount"]
+    assert usage["totalTokenCount"] == text + thinking
+
+
+def test_answer_no_usage(api: httpx2.Client, emulator: Emulator) -> None:
+    assert "usageMetadata" not in faulty(api, emulator, "answer_no_usage")
+    assert emulator.ledger()["answers"][-1]["usage"]["candidatesTokenCount"] > 0
+
+
+def test_answer_other_model(api: httpx2.Client, emulator: Emulator) -> None:
+    assert faulty(api, emulator, "answer_other_model")["modelVersion"] == "gemini-2.5-flash"
+
+
 def test_answer_blocked(api: httpx2.Client, emulator: Emulator) -> None:
     response = faulty(api, emulator, "answer_blocked")
     assert response["promptFeedback"] == {"blockReason": "PROHIBITED_CONTENT"}

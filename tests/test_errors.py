@@ -38,7 +38,7 @@ def no_such(folder: Path) -> OSError:
             "pages/a: Permission denied. Look at",
         ),
         (OSError(28, "No space left on device"), "render.py: No space left on device. Make room"),
-        (sqlite3.OperationalError("database is locked"), "jobs.db: database is locked. Run the"),
+        (sqlite3.OperationalError("database is locked"), "jobs.db: is in use by another program"),
         (sqlite3.DatabaseError("malformed"), "jobs.db: malformed. Put a copy of it back"),
     ],
 )

@@ -13,9 +13,10 @@ def test_every_setting_has_its_default() -> None:
     config = settings.load()
     assert config.model == "gemini-3.1-pro-preview"
     assert config.media_resolution == "high"
-    assert (config.scans_root, config.data_root) == (Path("scans"), Path("."))
+    assert (config.scans_root, config.data_root) == (Path("scans").absolute(), Path.cwd())
     assert (config.render_concurrency, config.process_concurrency) == (4, 4)
     assert (config.max_attempts, config.submit_grace, config.batch_pages) == (3, 300, 1000)
+    assert (config.max_output_tokens, config.thinking) == (32768, None)
 
 
 def test_the_environment_wins_over_dotenv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -36,6 +37,9 @@ def test_the_environment_wins_over_dotenv(monkeypatch: pytest.MonkeyPatch, tmp_p
         ("SUBMIT_GRACE", "-1"),
         ("RENDER_CONCURRENCY", "²"),
         ("GEMINI_MEDIA_RESOLUTION", "huge"),
+        ("MAX_OUTPUT_TOKENS", "0"),
+        ("MAX_OUTPUT_TOKENS", "32k"),
+        ("GEMINI_THINKING", "much"),
     ],
 )
 def test_a_value_without_sense_is_one_clear_line(
@@ -44,6 +48,15 @@ def test_a_value_without_sense_is_one_clear_line(
     monkeypatch.setenv(name, value)
     with pytest.raises(Problem, match=name):
         settings.load()
+
+
+def test_a_word_that_is_unknown_names_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GEMINI_THINKING", "off")
+    with pytest.raises(Problem) as raised:
+        settings.load()
+    assert raised.value.message == (
+        "GEMINI_THINKING: 'off' is unknown. Give minimal, low, medium or high, or unset it"
+    )
 
 
 def test_a_missing_key_says_where_it_goes() -> None:

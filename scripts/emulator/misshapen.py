@@ -4,8 +4,11 @@ import copy
 
 from emulator.faults import Faults
 from emulator.schema import Json
+from emulator.usage import text_tokens
 
 THOUGHT = "**Reading the sheet** The form has four hour-blocks; I go through them row by row."
+HIDDEN_THINKING = 9000  # tokens
+OTHER_MODEL = "gemini-2.5-flash"
 SIGNATURE = "El4KXAERTTIP"  # (recorded, shortened)
 
 
@@ -35,6 +38,8 @@ def text(text: str, faults: Faults, row: int | None) -> tuple[str, str]:
 
 def parts(text: str, faults: Faults, row: int | None) -> list[Json]:
     """The text as parts of a candidate."""
+    if not text:
+        return []  # nothing was left of the tokens
     pieces = [text]
     if faults.hits("answer_in_parts", row):
         cuts = _cuts(text)
@@ -45,8 +50,24 @@ def parts(text: str, faults: Faults, row: int | None) -> list[Json]:
     return parts
 
 
-def thoughts(faults: Faults, row: int | None) -> str:
-    return THOUGHT if faults.hits("answer_with_thoughts", row) else ""
+def thinking(ceiling: int, faults: Faults, row: int | None) -> int:
+    """Tokens that went into thinking, of `ceiling` at most."""
+    if faults.hits("answer_thinks_to_the_ceiling", row):
+        return ceiling
+    if faults.hits("answer_thinking_in_total", row):
+        return HIDDEN_THINKING
+    return text_tokens(len(THOUGHT)) if faults.hits("answer_with_thoughts", row) else 0
+
+
+def reported(response: Json, faults: Faults, row: int | None) -> Json:
+    """The response with less, or something else, of what was billed in it."""
+    if faults.hits("answer_thinking_in_total", row):
+        response["usageMetadata"].pop("thoughtsTokenCount", None)
+    if faults.hits("answer_no_usage", row):
+        del response["usageMetadata"]
+    if faults.hits("answer_other_model", row):
+        response["modelVersion"] = OTHER_MODEL
+    return response
 
 
 def response(response: Json, faults: Faults, row: int | None) -> Json:

@@ -1,7 +1,9 @@
 """The settings: environment first, then `.env` at the top of the project, then the default."""
 
+import hashlib
 import os
 import re
+import secrets
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -13,14 +15,16 @@ from flowsheets.errors import Problem
 TOP = Path(__file__).resolve().parents[2]  # where the Makefile and .env are
 MEDIA_RESOLUTIONS = ("low", "medium", "high", "ultra_high")
 CACHES = ("auto", "off")
+THINKING = ("minimal", "low", "medium", "high")
 
 
 @dataclass(frozen=True)
 class Settings:
     """Every setting but the key and the API's address, which `gemini` alone reads.
 
-    `submit_grace` is in seconds, `max_usd` in dollars (None: no limit), the other numbers are
-    counts.
+    `submit_grace` is in seconds, `max_usd` in dollars (None: no limit), `max_output_tokens` in
+    tokens of one response, the other numbers are counts. `thinking` is one of THINKING, or None
+    for the model's own level.
     """
 
     model: str
@@ -34,33 +38,28 @@ class Settings:
     batch_pages: int
     max_usd: Decimal | None
     cache: str
+    max_output_tokens: int
+    thinking: str | None
 
 
 def load() -> Settings:
     """Read the settings. Raises `Problem` for a value that makes no sense."""
     _load_dotenv()
-    resolution = _text("GEMINI_MEDIA_RESOLUTION", "high").lower()
-    if resolution not in MEDIA_RESOLUTIONS:
-        raise Problem(
-            "GEMINI_MEDIA_RESOLUTION",
-            f"{resolution!r} is unknown",
-            f"Give one of {', '.join(MEDIA_RESOLUTIONS)}",
-        )
-    cache = _text("GEMINI_CACHE", "auto").lower()
-    if cache not in CACHES:
-        raise Problem("GEMINI_CACHE", f"{cache!r} is unknown", "Give auto or off")
     return Settings(
         model=_text("GEMINI_MODEL", "gemini-3.1-pro-preview").removeprefix("models/"),
-        media_resolution=resolution,
-        scans_root=Path(_text("SCANS_ROOT", "scans")),
-        data_root=Path(_text("DATA_ROOT", ".")),
+        media_resolution=_one_of("GEMINI_MEDIA_RESOLUTION", "high", MEDIA_RESOLUTIONS),
+        scans_root=_path("SCANS_ROOT", "scans"),
+        data_root=_path("DATA_ROOT", "."),
         render_concurrency=_number("RENDER_CONCURRENCY", 4, least=1),
         process_concurrency=_number("PROCESS_CONCURRENCY", 4, least=1),
         max_attempts=_number("MAX_ATTEMPTS", 3, least=1),
         submit_grace=_number("SUBMIT_GRACE", 300, least=0),
         batch_pages=_number("BATCH_PAGES", 1000, least=1),
         max_usd=_dollars("MAX_USD"),
-        cache=cache,
+        cache=_one_of("GEMINI_CACHE", "auto", CACHES),
+        # A page takes 2,600 tokens, and thinking comes on top; the models' own ceiling is 65,536.
+        max_output_tokens=_number("MAX_OUTPUT_TOKENS", 32_768, least=1),
+        thinking=_one_of("GEMINI_THINKING", "", ("", *THINKING)) or None,
     )
 
 
@@ -77,6 +76,16 @@ def api_key() -> str:
     return key
 
 
+def new_salt() -> str:
+    """What makes a fingerprint of its own; it is no secret."""
+    return secrets.token_hex(8)
+
+
+def key_fingerprint(salt: str) -> str:
+    """Tells one API key from another, and does not tell the key: a salted digest, hex."""
+    return hashlib.sha256(f"{salt}:{api_key()}".encode()).hexdigest()[:16]
+
+
 def _load_dotenv() -> None:
     load_dotenv(TOP / ".env", override=False)
 
@@ -85,11 +94,30 @@ def _text(name: str, default: str) -> str:
     return os.environ.get(name, "").strip() or default
 
 
+def _path(name: str, default: str) -> Path:
+    """A folder, absolute: what goes into jobs.db is true wherever a command is run from."""
+    try:
+        return Path(_text(name, default)).expanduser().absolute()
+    except RuntimeError as error:  # ~somebody
+        raise Problem(name, str(error), "Give the folder's whole path") from error
+
+
+def _one_of(name: str, default: str, words: tuple[str, ...]) -> str:
+    word = _text(name, default).lower()
+    if word not in words:
+        *others, last = filter(None, words)
+        known = f"{', '.join(others)} or {last}"
+        raise Problem(
+            name, f"{word!r} is unknown", f"Give {known}" + (", or unset it" if "" in words else "")
+        )
+    return word
+
+
 def _number(name: str, default: int, least: int) -> int:
     text = _text(name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= least):
         raise Problem(
-            name, f"{text!r} is no whole number of {least} or more", f"Give {name}={default}"
+            name, f"{text!r} is not a whole number of {least} or more", f"Give {name}={default}"
         )
     return int(text)
 
@@ -99,5 +127,5 @@ def _dollars(name: str) -> Decimal | None:
     if not text:
         return None
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) or not Decimal(text):
-        raise Problem(name, f"{text!r} is no amount of dollars above 0", f"Give {name}=5.00")
+        raise Problem(name, f"{text!r} is not an amount of dollars above 0", f"Give {name}=5.00")
     return Decimal(text)

@@ -224,6 +224,22 @@ def responses_file(operation: dict[str, Any]) -> str | None:
     return None
 
 
+class Downloaded(NamedTuple):
+    """A result file on disk; `confirmed` where the API gave a size or digest, and it fits."""
+
+    bytes: int
+    sha256: str
+    confirmed: bool
+
+
+def download(name: str, destination: Path) -> Downloaded:
+    """Stream a result file to `destination`, which appears whole or not at all, verbatim."""
+    _download(name, destination)
+    with destination.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Downloaded(destination.stat().st_size, digest, True)
+
+
 def delete_file(name: str) -> None:
     """Remove an uploaded file; one that is gone already is as good."""
     client = open_client(patient=True)

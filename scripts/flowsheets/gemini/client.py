@@ -33,7 +33,8 @@ class ApiProblem(Problem):
     `code` is the HTTP status, None without an answer. `unclear` says that the call may have been
     carried out all the same (5xx, a time-out, a cut connection). `key_refused` says that it is the
     API key, not the call. `everywhere` says that any other call would end so too,
-    `for_every_page` that any other page's request would.
+    `for_every_page` that any other page's request would. `may_be_billed` says that a call for one
+    page may have been carried out: a 500 or 503, repeated by the SDK, was not.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class ApiProblem(Problem):
         self.key_refused = key_refused
         self.everywhere = key_refused or (code is None and not unclear)
         self.for_every_page = self.everywhere or code in (401, 403, 404, 429)
+        self.may_be_billed = unclear and code not in (500, 503)
 
 
 _last = threading.local()  # .reply: the last JSON reply in this thread

@@ -54,6 +54,14 @@ class Operation:
         return self._count("failedRequestCount")
 
     @property
+    def responses_file(self) -> str | None:
+        """`files/batch-…`; it is named in two places, and may be late in either."""
+        for place in (self.reply.get("response"), self._metadata.get("output")):
+            if isinstance(place, dict) and place.get("responsesFile"):
+                return str(place["responsesFile"])
+        return None
+
+    @property
     def error(self) -> dict[str, Any]:
         """{code, message} of a batch that failed as a whole, else {}."""
         error = self.reply.get("error")
