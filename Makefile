@@ -131,7 +131,7 @@ reread: | $(installed) ## failed pages: read their kept responses again, asks no
 	@$(venv) scripts/reread.py
 
 .PHONY: rebuild
-rebuild: | $(installed) ## make jobs.db again from the folders and responses on disk; asks no API
+rebuild: | $(installed) ## jobs.db and the books, made again from the files; asks no API
 	@$(venv) scripts/rebuild.py
 
 .PHONY: index

@@ -189,7 +189,7 @@ class Run:
         self._charge_refused()
 
     def _settle_failed(self, page: PageId, problem: ApiProblem, billed: bool) -> None:
-        unread = Unread(f"http_{problem.code or 0}", problem.what)
+        unread = Unread(problem.kind, problem.what)
         answer = None
         if billed:  # its tokens are not known
             model, at = self.config.model, states.now()

@@ -1,12 +1,13 @@
 """The scripts within the tests' own process, so that a debugger stops in them and coverage works.
 
 What a process takes along when it ends is put back after each: environment, folder, name, signal
-handlers, open databases. Only the SDK's client stays, as long as the settings are the same, because
-making one takes longer than most commands. Where the process is the point (a kill, a signal, a disk
-that fills up at a step, a terminal), forked.py or a `real` station runs the command.
+handlers, open databases, what was cached. Only the SDK's client stays, as long as the settings are
+the same, because making one takes longer than most commands. Where the process is the point (a
+kill, a signal, a disk that fills up at a step, a terminal), forked.py or a `real` station runs it.
 """
 
 import contextlib
+import functools
 import gc
 import os
 import signal
@@ -15,6 +16,7 @@ import time
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from click.testing import CliRunner
@@ -22,6 +24,7 @@ from click.testing import CliRunner
 from flowsheets.gemini import client
 from forked import TOP, Done, commands
 
+CACHED: Any = type(functools.cache(len))
 sleep = time.sleep
 # Between two tries of the SDK, or two looks at a batch: that there is a pause is tested, its length
 # is not.
@@ -39,6 +42,7 @@ def run(script: str, *args: str, env: dict[str, str]) -> Done:
     """
     if "FATE" in env:
         return commands().run(script, *args, env=env)
+    _forget_what_was_cached()
     _keep_client_for({k: v for k, v in env.items() if k not in ("SCANS_ROOT", "DATA_ROOT")})
     name = Path(script).name
     main = import_module(Path(script).stem).main
@@ -55,6 +59,15 @@ def run(script: str, *args: str, env: dict[str, str]) -> Done:
         del ended
         gc.collect()  # its traceback may hold a database that a process would have closed
     return done
+
+
+def _forget_what_was_cached() -> None:
+    """A warning that is given once, say, is given once by each command."""
+    ours = [module for name, module in sys.modules.items() if name.startswith("flowsheets.")]
+    for module in ours:
+        for function in vars(module).values():
+            if isinstance(function, CACHED) and function is not client._client_of:
+                function.cache_clear()
 
 
 def _keep_client_for(settings: dict[str, str]) -> None:

@@ -3,8 +3,6 @@
 $NAME is the variable's value as one word, empty where it is not given.
 """
 
-import re
-
 SUBMIT = ("build_requests.py --limit $LIMIT --sure $SURE", "submit.py")
 
 TARGETS: dict[str, tuple[str, ...]] = {
@@ -38,5 +36,4 @@ def runs(target: str, *variables: str) -> list[list[str]]:
 
 def _words(line: str, values: dict[str, str]) -> list[str]:
     script, *words = line.split()
-    named = [re.sub(r"\$(\w+)", lambda name: values.get(name[1], ""), word) for word in words]
-    return [f"scripts/{script}", *named]
+    return [f"scripts/{script}", *(values.get(w[1:], "") if w[0] == "$" else w for w in words)]

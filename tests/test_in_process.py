@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flowsheets.money import prices
 from forked import TOP
 from station import Station
 
@@ -27,6 +28,13 @@ def test_a_command_leaves_this_process_as_it_was(online: Station, tmp_path: Path
     assert "2 completed" in online.good("process", "LIMIT=2")
     online.error("batch-status", "ID=nope")
     assert state() == before
+
+
+def test_what_one_command_cached_is_not_known_to_the_next(station: Station) -> None:
+    prices.price_list()
+    station.scan(1)
+    station.good("discover")
+    assert prices.price_list.cache_info().currsize == 0
 
 
 def test_another_setting_is_not_answered_by_the_client_of_the_last_command(

@@ -14,7 +14,7 @@ from flowsheets import clock, files
 from flowsheets.batch import recover, results
 from flowsheets.batch.folder import Batch
 from flowsheets.batch.results import FileCheck
-from flowsheets.errors import Problem
+from flowsheets.errors import Problem, warn
 from flowsheets.gemini import calls
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.gemini.operation import Operation
@@ -68,6 +68,8 @@ def download(batch: Batch, operation: Operation) -> bool:
         return False
     got = calls.download(name, batch.responses)
     batch.add("downloaded", **got._asdict(), differs=got.differs)
+    if got.differs:
+        warn(f"{batch.responses} was loaded twice alike, and is not of the size that the API names")
     return True
 
 
