@@ -8,7 +8,6 @@ exists is replaced.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,21 +82,23 @@ def _kept(data_root: Path, failed: list[PageId]) -> dict[PageId, list[Kept]]:
     return {page: sorted(found, reverse=True) for page, found in kept.items()}
 
 
-def _in_batch(folder: Path, wanted: set[PageId]) -> Iterator[tuple[PageId, Kept]]:
+def _in_batch(folder: Path, wanted: set[PageId]) -> list[tuple[PageId, Kept]]:
     responses = folder / "responses.jsonl"
     try:
         batch = load_batch(folder)
-    except Problem as problem:
-        warn(f"{problem.message}. Its responses are left out")
-        return
-    if wanted.isdisjoint(batch.pages) or not responses.is_file():
-        return
+        if wanted.isdisjoint(batch.pages) or not responses.is_file():
+            return []
+        seen = results.sight(batch, responses)  # keys that were sent, and are there once
+    except (Problem, OSError) as error:
+        what = error.message if isinstance(error, Problem) else f"{responses}: {error}"
+        warn(f"{what}. Its responses are left out")
+        return []
     at, model = _asked(batch)
-    seen = results.sight(batch, responses)  # keys that were sent, and are there once
-    for line, page in zip(batch.lines, batch.pages, strict=True):
-        if page in wanted and line["key"] in seen.offsets:
-            offset = seen.offsets[line["key"]]
-            yield page, Kept(at, responses, offset, model, line["image_sha256"])
+    return [
+        (page, Kept(at, responses, seen.offsets[line["key"]], model, line["image_sha256"]))
+        for line, page in zip(batch.lines, batch.pages, strict=True)
+        if page in wanted and line["key"] in seen.offsets
+    ]
 
 
 def _asked(batch: Batch) -> tuple[str, str | None]:
