@@ -70,7 +70,10 @@ def _reread(db: Database, config: Settings) -> None:
 
 
 def _kept(data_root: Path, failed: list[PageId]) -> dict[PageId, list[Kept]]:
-    """page -> its responses on disk, the newest first; pages without one are left out."""
+    """page -> its responses on disk, the newest first; pages without one are left out.
+
+    So are responses from before a result was put aside: somebody wanted another text.
+    """
     kept: dict[PageId, list[Kept]] = defaultdict(list)
     for page in failed:
         for saved in paths.real_time_responses(data_root, page):
@@ -79,7 +82,18 @@ def _kept(data_root: Path, failed: list[PageId]) -> dict[PageId, list[Kept]]:
     for folder in batch_folders(data_root):
         for page, one in _in_batch(folder, wanted):
             kept[page].append(one)
-    return {page: sorted(found, reverse=True) for page, found in kept.items()}
+    since = {page: _put_aside(data_root, page) for page in kept}
+    return {
+        page: newer
+        for page, found in kept.items()
+        if (newer := sorted((one for one in found if one.at >= since[page]), reverse=True))
+    }
+
+
+def _put_aside(data_root: Path, page: PageId) -> str:
+    """When the page's last result was put aside (ISO), by `make retry` say; "" where none was."""
+    old = paths.old_results(data_root, page)
+    return paths.put_aside_at(old[-1]) if old else ""
 
 
 def _in_batch(folder: Path, wanted: set[PageId]) -> list[tuple[PageId, Kept]]:

@@ -175,6 +175,17 @@ def test_a_page_drawn_anew_since_is_left_alone(station: Station) -> None:
     assert not (station.data / "results").exists()
 
 
+def test_a_text_that_somebody_did_not_want_does_not_come_back(online: Station) -> None:
+    online.rendered(1)
+    online.good("process")
+    online.good("retry", f"PDF={PDF}", "PAGE=1")
+    set_status(online, 1, "failed")
+    assert "0 completed, 1 still failed" in online.good("reread")
+    keep(online, 1, whole("newer"), states.now())
+    assert "1 completed" in online.good("reread")
+    assert first_text(online, 1) == "newer"
+
+
 def test_a_key_that_is_there_twice_is_not_used(station: Station) -> None:
     failed(station, 2)
     folder = keep_batch(

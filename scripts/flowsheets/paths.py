@@ -55,6 +55,31 @@ def result(data_root: Path, page: PageId) -> Path:
     return results(data_root) / _stem(page) / f"{_leaf(page)}.json"
 
 
+def old_result(data_root: Path, page: PageId, at: str) -> Path:
+    """Where a result is put aside at that time (ISO, UTC), to the microsecond: none replaces
+    another.
+    """
+    path = result(data_root, page)
+    return path.with_name(f"{path.name}.{at[:26].replace(':', '')}")
+
+
+def old_results(data_root: Path, page: PageId) -> list[Path]:
+    """All results of the page that were put aside, oldest first."""
+    path = result(data_root, page)
+    found = path.parent.glob(f"{path.name}.[0-9]*") if path.parent.is_dir() else ()
+    return sorted(one for one in found if one.suffix != ".part")
+
+
+def put_aside_at(old: Path) -> str:
+    """When an old result was put aside, by its name: ISO, UTC."""
+    at = old.name.partition(".json.")[2]
+    try:
+        moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
+    except ValueError:  # renamed by hand
+        moment = datetime.fromtimestamp(old.stat().st_mtime, UTC)
+    return moment.isoformat(timespec="microseconds")
+
+
 def page_name(page: PageId) -> str:
     """The page's name in `flowsheets.db`: its result's path below results/, without the ending."""
     return f"{_stem(page)}/{_leaf(page)}"
