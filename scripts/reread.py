@@ -145,21 +145,21 @@ def _outcome(db: Database, config: Settings, page: PageId, kept: list[Kept]) -> 
     """What completes the page, or None."""
     newest = _newest(db, config, page, kept)
     result = paths.result(config.data_root, page)
-    if not result.exists():
+    if newest is None or not result.exists():
         return newest
-    try:  # a kill came between the file and the row: what is on disk stays
+    if _holds(result, newest.reading):  # a kill came between the file and the row
+        return newest
+    warn(f"{result} has another text: the page stays failed. make retry puts that text aside")
+    return None
+
+
+def _holds(result: Path, reading: object) -> bool:
+    try:
         old = PageResult.model_validate_json(result.read_bytes())
     except (OSError, ValidationError):
-        warn(f"{result} cannot be read: the page stays failed")
-        return None
-    if newest and _same(newest.reading, old):
-        return newest._replace(model_version=old.model_version)
-    return Outcome(page, old, old.model_version)
-
-
-def _same(reading: PageReading | Unread | None, result: PageResult) -> bool:
+        return False
     return isinstance(reading, PageReading) and all(
-        getattr(result, name) == value for name, value in reading
+        getattr(old, name) == value for name, value in reading
     )
 
 

@@ -173,6 +173,15 @@ def test_code_7_on_a_request_with_a_cache_is_a_dead_cache() -> None:
     assert not outcome.ran
 
 
+def test_a_code_of_http_is_known_by_its_name() -> None:
+    error = {"code": 499, "status": "CANCELLED"}
+    assert not unread(response.read_line({"key": "k", "error": error})).ran
+    error = {"code": 403, "status": "PERMISSION_DENIED"}
+    assert (
+        unread(response.read_line({"key": "k", "error": error}, cached=True)).code == "cache_gone"
+    )
+
+
 def test_a_line_with_a_response_is_read_like_one_in_real_time() -> None:
     assert response.read_line({"key": "k", "response": answer()}) == response.read(answer())
 

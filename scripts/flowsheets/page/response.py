@@ -162,8 +162,8 @@ def explain(error: Any) -> str:
     code = _rpc_code(error)
     name = error.get("status") or GRPC_CODES.get(code or 0, "")
     message = error.get("message") or "no message"
-    number = "" if code is None else code
-    return _one_line(f"the API answered {number} {name}: {message}".replace(" :", ":"))
+    which = [str(one) for one in (code, name) if one is not None and one != ""]
+    return _one_line(f"{' '.join(['the API answered', *which])}: {message}")
 
 
 def _read(response: dict[str, Any]) -> PageReading | Unread:
@@ -290,9 +290,10 @@ def _row_error(line: dict[str, Any]) -> Any:
 
 def _row_failure(error: Any, cached: bool) -> Unread:
     code = _rpc_code(error)
-    if code == CANCELLED:
+    by_name = _rpc_code(error.get("status")) if isinstance(error, dict) else None
+    if CANCELLED in (code, by_name):
         return Unread("cancelled", "cancelled before this page ran", ran=False)
-    if code == PERMISSION_DENIED and cached:
+    if PERMISSION_DENIED in (code, by_name) and cached:
         return CACHE_GONE
     return Unread(f"row_error_{'' if code is None else code}", explain(error))
 
