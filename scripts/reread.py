@@ -8,7 +8,6 @@ exists is replaced.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,7 +70,10 @@ def _reread(db: Database, config: Settings) -> None:
 
 
 def _kept(data_root: Path, failed: list[PageId]) -> dict[PageId, list[Kept]]:
-    """page -> its responses on disk, the newest first; pages without one are left out."""
+    """page -> its responses on disk, the newest first; pages without one are left out.
+
+    So are responses from before a result was put aside: somebody wanted another text.
+    """
     kept: dict[PageId, list[Kept]] = defaultdict(list)
     for page in failed:
         for saved in paths.real_time_responses(data_root, page):
@@ -86,20 +88,22 @@ def _kept(data_root: Path, failed: list[PageId]) -> dict[PageId, list[Kept]]:
     }
 
 
-def _in_batch(folder: Path, wanted: set[PageId]) -> Iterator[tuple[PageId, Kept]]:
+def _in_batch(folder: Path, wanted: set[PageId]) -> list[tuple[PageId, Kept]]:
     try:
         batch = load_batch(folder)
-    except Problem as problem:
-        warn(f"{problem.message}. Its responses are left out")
-        return
-    if wanted.isdisjoint(batch.pages):
-        return
-    check = results.check_file(batch)  # keys that were sent, and are there once
-    for line, page in zip(batch.lines, batch.pages, strict=True):
-        retried = line["index"] in batch.retried
-        if page in wanted and line["key"] in check.offsets and not retried:
-            offset = check.offsets[line["key"]]
-            yield page, Kept(batch.asked_at or "", batch.responses, offset, batch, line)
+        if wanted.isdisjoint(batch.pages):
+            return []
+        offsets = results.check_file(batch).offsets  # keys that were sent, and are there once
+    except (Problem, OSError) as error:
+        what = error.message if isinstance(error, Problem) else f"{folder}: {error}"
+        warn(f"{what}. Its responses are left out")
+        return []
+    at = batch.asked_at or ""
+    return [
+        (page, Kept(at, batch.responses, offsets[line["key"]], batch, line))
+        for line, page in zip(batch.lines, batch.pages, strict=True)
+        if page in wanted and line["key"] in offsets and line["index"] not in batch.retried
+    ]
 
 
 def _complete(
@@ -126,21 +130,21 @@ def _outcome(db: Database, config: Settings, page: PageId, kept: list[Kept]) -> 
     """What completes the page, or None."""
     newest = _newest(db, config, page, kept)
     result = paths.result(config.data_root, page)
-    if not result.exists():
+    if newest is None or not result.exists():
         return newest
-    try:  # a kill came between the file and the row: what is on disk stays
+    if _holds(result, newest.reading):  # a kill came between the file and the row
+        return newest
+    warn(f"{result} has another text: the page stays failed. make retry puts that text aside")
+    return None
+
+
+def _holds(result: Path, reading: object) -> bool:
+    try:
         old = PageResult.model_validate_json(result.read_bytes())
     except (OSError, ValidationError):
-        warn(f"{result} cannot be read: the page stays failed")
-        return None
-    if newest and _same(newest.reading, old):
-        return newest._replace(model_version=old.model_version)
-    return Outcome(page, old, old.model_version)
-
-
-def _same(reading: PageReading | Unread | None, result: PageResult) -> bool:
+        return False
     return isinstance(reading, PageReading) and all(
-        getattr(result, name) == value for name, value in reading
+        getattr(old, name) == value for name, value in reading
     )
 
 

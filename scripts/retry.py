@@ -117,9 +117,10 @@ def _retry_all(db: Database, config: Settings, found: list[Page]) -> int:
 def _retry(db: Database, config: Settings, chunk: list[Page]) -> int:
     """One chunk. Copies first: whenever a kill comes, a completed page has its result."""
     old = {page: result for page, _ in chunk if (result := _old_result(config, page))}
-    at = states.now()[:26].replace(":", "")  # to the microsecond: no copy replaces another
+    at = states.now()
     files.write_all(
-        (path.with_name(f"{path.name}.{at}"), path.read_bytes()) for path, _ in old.values()
+        (paths.old_result(config.data_root, page, at), path.read_bytes())
+        for page, (path, _) in old.items()
     )
     recover.note_retried(db, config.data_root, [page for page, _ in chunk])
     with database.transaction(db):

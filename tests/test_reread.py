@@ -175,6 +175,17 @@ def test_a_page_drawn_anew_since_is_left_alone(station: Station) -> None:
     assert not (station.data / "results").exists()
 
 
+def test_a_text_that_somebody_did_not_want_does_not_come_back(online: Station) -> None:
+    online.rendered(1)
+    online.good("process")
+    online.good("retry", f"PDF={PDF}", "PAGE=1")
+    set_status(online, 1, "failed")
+    assert "0 completed, 1 still failed" in online.good("reread")
+    keep(online, 1, whole("newer"), states.now())
+    assert "1 completed" in online.good("reread")
+    assert first_text(online, 1) == "newer"
+
+
 def test_a_key_that_is_there_twice_is_not_used(station: Station) -> None:
     failed(station, 2)
     folder = keep_batch(
@@ -188,22 +199,25 @@ def test_a_key_that_is_there_twice_is_not_used(station: Station) -> None:
 
 
 def test_a_result_that_exists_is_not_replaced(station: Station) -> None:
-    failed(station, 2)
-    keep(station, 1, whole("from the response"))
+    failed(station, 3)
     path = paths.result(station.data, PageId(PDF, 1))
     path.parent.mkdir(parents=True)
-    ours = {"model_version": "gemini-old", "extracted_at": "2026-05-06T04:12:00Z"}
-    path.write_text(json.dumps(reading("on disk") | ours))
-    broken = path.with_name("page-02.json")
-    broken.write_text("{")
-    keep(station, 2, whole())
-    before = path.read_bytes()
+    ours = {"model_version": "gemini-x", "extracted_at": "2026-05-06T04:12:00Z"}
+    contents = [
+        json.dumps(reading("another text") | ours),
+        "{",
+        json.dumps(reading("of a killed run") | ours),
+    ]
+    for number, content in enumerate(contents, 1):
+        path.with_name(f"page-{number:02d}.json").write_text(content)
+        keep(station, number, whole("of a killed run"))
     done = station.make("reread")
     assert done.returncode == 0
-    assert "1 completed, 1 still failed" in done.stdout
-    assert f"Warning: {broken} cannot be read" in done.stderr
-    assert (path.read_bytes(), broken.read_text()) == (before, "{")
-    assert station.rows()[0]["model_version"] == "gemini-old"
+    assert "1 completed, 2 still failed" in done.stdout
+    assert station.statuses() == ["failed", "failed", "completed"]
+    assert f"Warning: {path} has another text: the page stays failed" in done.stderr
+    names = [path.with_name(f"page-{number:02d}.json") for number in (1, 2, 3)]
+    assert [name.read_text() for name in names] == contents
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"[" * 5000, b"[]", b'{"candidates": 3}'])

@@ -173,6 +173,15 @@ def test_code_7_on_a_request_with_a_cache_is_a_dead_cache() -> None:
     assert not outcome.ran
 
 
+def test_a_code_of_http_is_known_by_its_name() -> None:
+    error = {"code": 499, "status": "CANCELLED"}
+    assert not unread(response.read_line({"key": "k", "error": error})).ran
+    error = {"code": 403, "status": "PERMISSION_DENIED"}
+    assert (
+        unread(response.read_line({"key": "k", "error": error}, cached=True)).code == "cache_gone"
+    )
+
+
 def test_a_line_with_a_response_is_read_like_one_in_real_time() -> None:
     assert response.read_line({"key": "k", "response": answer()}) == response.read(answer())
 
@@ -273,6 +282,17 @@ def test_characters_that_no_file_holds_are_replaced_and_named() -> None:
     assert page.forgiven == ("a character that no file can hold",)
 
 
+def test_a_field_that_a_page_does_not_have_is_named() -> None:
+    page = taken(WHOLE.replace('"jock_raw"', '"dj": "Max", "jock_raw"', 1))
+    assert page.forgiven == ("a field that a page does not have: dj",)
+
+
+def test_of_many_deviations_the_first_kinds_are_named_and_the_others_counted() -> None:
+    page = taken(WHOLE.replace("{", "{" + "".join(f'"f{n}": 1, ' for n in range(30)), 1))
+    assert len(page.forgiven) == 11
+    assert page.forgiven[-1] == "and 20 more"
+
+
 def test_what_was_forgiven_is_not_on_disk() -> None:
     page, plain = taken(f"[{WHOLE}]"), taken(WHOLE)
     assert page.forgiven
@@ -296,6 +316,9 @@ OTHER = json.dumps(reading("Sonic Youth - Teen Age Riot"))
         (WHOLE + OTHER[:300], "two_pages"),
         (WHOLE + '{"note": "done"}', "two_pages"),
         ('{"note": "begun"}' + WHOLE, "two_pages"),
+        (WHOLE * 20, "two_pages"),
+        ('[{"a": 1}' * 100_000, "two_pages"),
+        (WHOLE.replace('"high"', '"\\ud83c"'), "wrong_shape"),
         (WHOLE[:300] + WHOLE, "not_json"),
         (WHOLE[:-30], "not_json"),
         (WHOLE.replace('"H"', "NaN"), "not_json"),

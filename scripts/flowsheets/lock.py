@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -65,13 +65,14 @@ def jobs_held(data_root: Path) -> Iterator[None]:
 
     Raises `Problem` with the holder's name where it is not to be had by then.
     """
-    try:
-        with held(data_root, "jobs", wait=WAIT_SECONDS):
-            yield
-    except Held as busy:
-        raise Problem(
-            data_root / "jobs.lock", f"held by {busy.holder}", "Try again when that is done"
-        ) from busy
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(held(data_root, "jobs", wait=WAIT_SECONDS))
+        except Held as busy:
+            raise Problem(
+                data_root / "jobs.lock", f"held by {busy.holder}", "Try again when that is done"
+            ) from busy
+        yield
 
 
 def _me() -> dict[str, object]:

@@ -15,7 +15,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-import orjson
 from sqlite_utils import Database
 from tqdm import tqdm
 
@@ -102,8 +101,8 @@ def check_file(batch: Batch) -> FileCheck:
     sent = {line["key"] for line in batch.lines}
     for number, offset, raw in _lines(batch.responses):
         try:
-            line = orjson.loads(raw)
-        except orjson.JSONDecodeError:
+            line = response.parse(raw)
+        except ValueError:
             check.faults.append(f"line {number} is not JSON")
             continue
         key = _key(line)
@@ -430,7 +429,7 @@ def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
 
 def _line_at(file: BinaryIO, offset: int) -> dict[str, Any]:
     file.seek(offset)
-    line: dict[str, Any] = orjson.loads(file.readline())
+    line: dict[str, Any] = response.parse(file.readline())
     return line
 
 

@@ -5,6 +5,7 @@
                             |                     '--> rendered         the run was stopped
                             '--batch-submit--> submitted --batch-fetch--> completed | failed
                                                   '--> rendered         did not run, no try counted
+    failed --reread--> completed                                        its kept response is a page
 
 A failed page with tries left (`attempts` < MAX_ATTEMPTS, all modes counted together) waits like a
 rendered one, unless the code of its failure says that the same model would refuse it again

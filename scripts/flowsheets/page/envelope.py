@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 # More digits than any number of a page has; Python takes minutes for a million of them.
 DIGITS = 18
 EXCERPT = 40
+# Objects in one text: of more, no two pages can be right, and time is lost on each.
+MOST = 10
 
 _FENCE = re.compile(r"`{3,}[ \t]*\w*|~{3,}[ \t]*\w*")
 # Where an object, or a list of objects, may begin. Other braces are signs in a remark.
@@ -48,6 +50,9 @@ def objects(text: str, forgiven: Counter[str]) -> Found:
             broken = _why(error)
             break
         found += _flat(value, forgiven)
+        if len(found) > MOST:
+            broken = f"more than {MOST} objects"
+            break
     else:
         outside.append(text[at:])
     _name(outside, forgiven)
@@ -93,9 +98,9 @@ def _name(outside: list[str], forgiven: Counter[str]) -> None:
         forgiven["a byte order mark"] += 1
     if _FENCE.search(rest):
         forgiven["a fence around the page"] += 1
-    for text in outside:
+    for number, text in enumerate(outside):
         words = " ".join(_FENCE.sub(" ", text).replace(_BOM, " ").split())
-        if words and words != ",":
+        if words and not (words == "," and 0 < number < len(outside) - 1):
             excerpt = words if len(words) <= EXCERPT else f"{words[:EXCERPT]}..."
             forgiven[f"text outside the page: {excerpt}"] += 1
 

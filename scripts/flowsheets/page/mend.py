@@ -28,13 +28,21 @@ def mended(value: Any, schema: dict[str, Any], forgiven: Counter[str], where: st
     if isinstance(value, list) and schema["type"] == "ARRAY":
         return _list(value, schema["items"], forgiven, where)
     if isinstance(value, dict) and schema["type"] == "OBJECT":
-        fields = schema["properties"]
-        return {
-            name: mended(one, fields[name], forgiven, name)
-            for name, one in value.items()
-            if name in fields
-        }
+        return _object(value, schema["properties"], forgiven)
     return value
+
+
+def _object(
+    value: dict[str, Any], fields: dict[str, Any], forgiven: Counter[str]
+) -> dict[str, Any]:
+    """The object without fields that a page does not have."""
+    for name in value.keys() - fields.keys():
+        forgiven[f"a field that a page does not have: {name[:40]}"] += 1
+    return {
+        name: mended(one, fields[name], forgiven, name)
+        for name, one in value.items()
+        if name in fields
+    }
 
 
 def _text(value: str, schema: dict[str, Any], forgiven: Counter[str], where: str) -> Any:
@@ -62,7 +70,7 @@ def _word(value: str, words: list[str], forgiven: Counter[str]) -> str:
         return value
     same = [word for word in words if _letters(word) == _letters(value)]
     if not same:
-        return value
+        return _whole_characters(value, forgiven)
     forgiven[f'"{value.strip()[:40]}" for {same[0]}'] += 1
     return same[0]
 

@@ -68,6 +68,7 @@ LONGEST = 1_000_000
 
 # Letters of a reason: its beginning, and its end, where the API names a quota.
 REASON_BEGIN, REASON_END = 300, 150
+KINDS = 10  # of what was forgiven in one page, that are named
 
 
 def _one_line(text: str) -> str:
@@ -161,8 +162,8 @@ def explain(error: Any) -> str:
     code = _rpc_code(error)
     name = error.get("status") or GRPC_CODES.get(code or 0, "")
     message = error.get("message") or "no message"
-    number = "" if code is None else code
-    return _one_line(f"the API answered {number} {name}: {message}".replace(" :", ":"))
+    which = [str(one) for one in (code, name) if one is not None and one != ""]
+    return _one_line(f"{' '.join(['the API answered', *which])}: {message}")
 
 
 def _read(response: dict[str, Any]) -> PageReading | Unread:
@@ -219,7 +220,7 @@ def _page(text: str, forgiven: Counter[str]) -> PageReading | Unread:
         why = found.broken or "it holds no object"
         return Unread("not_json", f"the response is not JSON: {why}")
     if found.broken:
-        return Unread("two_pages", f"after one object begins another, broken one: {found.broken}")
+        return Unread("two_pages", f"what follows the first object is not one: {found.broken}")
     pages: list[PageReading] = []
     for one in found.objects:
         page = _checked(one, forgiven if not pages else Counter())
@@ -264,10 +265,10 @@ def _schema() -> dict[str, Any]:
 
 def _said(forgiven: Counter[str]) -> tuple[str, ...]:
     """What was forgiven, one sentence a kind, with how often."""
-    return tuple(
-        _one_line(f"{kind} ({count} times)" if count > 1 else kind)
-        for kind, count in forgiven.items()
-    )
+    said = [f"{kind} ({count} times)" if count > 1 else kind for kind, count in forgiven.items()]
+    if len(said) > KINDS:
+        said[KINDS:] = [f"and {len(said) - KINDS} more"]
+    return tuple(_one_line(one) for one in said)
 
 
 def _row_error(line: dict[str, Any]) -> Any:
@@ -289,9 +290,10 @@ def _row_error(line: dict[str, Any]) -> Any:
 
 def _row_failure(error: Any, cached: bool) -> Unread:
     code = _rpc_code(error)
-    if code == CANCELLED:
+    by_name = _rpc_code(error.get("status")) if isinstance(error, dict) else None
+    if CANCELLED in (code, by_name):
         return Unread("cancelled", "cancelled before this page ran", ran=False)
-    if code == PERMISSION_DENIED and cached:
+    if PERMISSION_DENIED in (code, by_name) and cached:
         return CACHE_GONE
     return Unread(f"row_error_{'' if code is None else code}", explain(error))
 
