@@ -7,6 +7,7 @@ sent count. First it says what they will cost, and takes none where that may go 
 pages are claimed first, so nobody else takes them; the folder appears when it is whole.
 """
 
+from collections.abc import Container
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +20,9 @@ from flowsheets import lock, paths, settings
 from flowsheets.batch import budget, build, recover
 from flowsheets.batch.build import CacheMaker
 from flowsheets.batch.folder import load_batch, new_name, open_folders
-from flowsheets.errors import Command, Count, Problem
-from flowsheets.jobs import database, states
+from flowsheets.errors import Command, Count, Problem, Switch
+from flowsheets.jobs import database, folders, pauses, states
+from flowsheets.jobs.pauses import Pause
 from flowsheets.money import estimate
 from flowsheets.money.estimate import Basis
 from flowsheets.paths import PageId
@@ -31,54 +33,75 @@ LIMIT = 50
 
 @click.command(cls=Command)
 @click.option("--limit", type=Count("LIMIT", LIMIT), default=LIMIT)
-def main(limit: int) -> None:
+@click.option("--sure", type=Switch("SURE"), default="")
+def main(limit: int, sure: bool) -> None:
     """Build the next batch, or more than one where limits ask for it."""
     config = settings.load()
     settings.api_key()  # without one no page is claimed for a batch that cannot be sent
     db = database.connect(config.data_root)
     with lock.jobs_held(config.data_root):
-        recover.older_jobs_db(db, config.data_root)
-        recover.lost_claims(db, config.data_root)
-        recover.dead_run(db, config)
+        recover.say(recover.run(db, config))
+        paused = {} if sure else pauses.waiting(db)
         unsent = _unsent_pages(config.data_root)
-        built = _build(db, config, limit - unsent)
-    if not (built or unsent):
+        built = _build(db, config, limit - unsent, paused)
+    if paused:
+        _say_who_waits(paused)
+    elif not (built or unsent):
         click.echo("no pages wait. Next: make render, or make status")
 
 
-def _build(db: Database, config: Settings, limit: int) -> int:
+def _say_who_waits(paused: dict[PageId, Pause]) -> None:
+    """Pages whose last batch failed for every page: cron is not to send them each minute."""
+    next_one = min(paused.values(), key=lambda pause: pause.left)
+    minutes = -(-int(next_one.left.total_seconds()) // 60)
+    click.echo(
+        f"{len(paused)} pages wait after a failure of every page of their batch"
+        f" ({next_one.reason}), the next for {minutes} min. To send them now:"
+        " make batch-submit SURE=1"
+    )
+
+
+def _build(db: Database, config: Settings, limit: int, paused: Container[PageId]) -> int:
     """Claim up to `limit` pages and write their folders; returns how many pages."""
     if limit <= 0:
         return 0
     basis = estimate.basis(db, config)
-    _say_the_cost(db, config, limit, basis)
-    pages = states.claim(db, config.data_root, limit, config.max_attempts, "submitted")
+    _say_the_cost(db, config, limit, basis, paused)
+    claimed = states.claim(
+        db, config.data_root, limit, config.max_attempts, "submitted", paused=paused
+    )
+    for page in claimed.set_back:
+        click.echo(f"{page}: its row was set back, so it is read again; its old result is kept")
     try:
-        _write_folders(config, pages, basis)
+        _write_folders(db, config, claimed.pages, basis)
     finally:
         # What is in no folder goes back: an image that went away since, or all after a full disk.
+        recover.drop_broken_builds(config.data_root)
         recover.lost_claims(db, config.data_root)
-    return len(pages)
+    return len(claimed.pages)
 
 
-def _write_folders(config: Settings, pages: list[PageId], basis: Basis) -> None:
-    sized = build.sized(config.data_root, pages, config.media_resolution)
+def _write_folders(db: Database, config: Settings, pages: list[PageId], basis: Basis) -> None:
+    sized = build.sized(pages, config)
     with tqdm(total=len(pages), desc="build", unit=" pages", disable=None, leave=False) as bar:
-        for part in build.split(sized, config.batch_pages):
+        parts = build.split(sized, config.batch_pages)
+        for sequence, part in enumerate(parts, folders.last_sequence(db) + 1):
             name = new_name(datetime.now(UTC))
             folder = paths.batches(config.data_root) / name
             cache = _cache_maker(config, len(part), basis)
-            built = build.write_folder(folder, part, config, cache, bar)
+            built = build.write_folder(folder, part, config, cache, bar, sequence)
             if built:
                 size = built["bytes"] / 1e6
                 click.echo(f"built batches/{name} {built['pages']} requests, {size:.1f} MB")
 
 
-def _say_the_cost(db: Database, config: Settings, limit: int, basis: Basis) -> None:
+def _say_the_cost(
+    db: Database, config: Settings, limit: int, basis: Basis, paused: Container[PageId]
+) -> None:
     """The estimate of the next pages. Raises `Problem` where it may go past MAX_USD."""
-    pages = states.choose(db, config.data_root, limit, config.max_attempts).waiting
+    pages = states.choose(db, config.data_root, limit, config.max_attempts, paused).waiting
     if pages:
-        budget.hold_to_limit(config, len(pages), basis)
+        budget.hold_to_limit(db, config, len(pages))
         click.echo(estimate.line(config, len(pages), basis))
 
 
@@ -99,9 +122,9 @@ def _unsent_pages(data_root: Path) -> int:
     """Pages of folders that were built and have no batch yet: the next submit sends them."""
     unsent = 0
     for folder in open_folders(data_root):
-        with suppress(Problem):  # a damaged folder is submit's to tell, after the others
+        with suppress(Problem):  # a damaged folder is reported by submit, after the others
             batch = load_batch(folder)
-            unsent += 0 if batch.last("bound") else len(batch.lines)
+            unsent += 0 if batch.bound else len(batch.lines)
     return unsent
 
 

@@ -1,4 +1,4 @@
-"""Ask the API to stop a batch; pages that ran by then are still fetched, and were paid for.
+"""Ask the API to stop a batch; pages that ran by then are still fetched, and were billed.
 
 python scripts/cancel.py batches/abc
 """
@@ -15,12 +15,12 @@ from flowsheets.jobs import database
 @click.command(cls=Command)
 @click.argument("wanted", metavar="ID", default="")
 def main(wanted: str) -> None:
-    """Cancel one batch."""
+    """Ask for one batch to stop."""
     config = settings.load()
     database.connect(config.data_root)
-    batch = find_batch(config.data_root, wanted)
+    folder = find_batch(config.data_root, wanted).folder
     with lock.jobs_held(config.data_root):
-        batch = load_batch(batch.folder)
+        batch = load_batch(folder)
         if not batch.open:
             click.echo(f"{batch.batch_id or batch.folder} is settled: nothing to cancel")
             return
@@ -30,7 +30,7 @@ def main(wanted: str) -> None:
                 "has no batch at the API yet",
                 f"Give its pages back: make batch-rescue ID={batch.name}",
             )
-        batch.note("cancel_asked")
+        batch.add("cancel_asked")
         calls.cancel_batch(batch.batch_id)
     click.echo(f"asked {batch.batch_id} to stop. Next: make batch-fetch ID={batch.batch_id}")
 

@@ -18,13 +18,12 @@ from sqlite_utils import Database
 from tqdm import tqdm
 
 from flowsheets import files, lock, paths, settings
-from flowsheets.batch import budget, build, compare, results, submit
+from flowsheets.batch import budget, build, compare, fetch, results, submit
 from flowsheets.batch.compare import Way
 from flowsheets.batch.folder import Batch, Line, batch_folders, load_batch, new_name
 from flowsheets.errors import Command, Count, Problem
 from flowsheets.gemini import calls
 from flowsheets.gemini.client import ApiProblem
-from flowsheets.gemini.operation import Operation
 from flowsheets.jobs import database, states
 from flowsheets.money import estimate, prices, usage
 from flowsheets.money.estimate import Basis
@@ -62,7 +61,7 @@ def _begin(db: Database, config: Settings, limit: int) -> Batch:
     if not pages:
         raise Problem("compare", "no page waits", "make render, or make retry a page")
     basis = estimate.basis(db, config)
-    budget.hold_to_limit(config, len(pages), basis, ("batch", "realtime"))
+    budget.hold_to_limit(db, config, len(pages), ("batch", "realtime"))
     click.echo(_estimate(config, len(pages), basis))
     for part in paths.comparisons(config.data_root).glob(".*.part"):  # a kill left it
         shutil.rmtree(part, ignore_errors=True)
@@ -84,38 +83,34 @@ def _estimate(config: Settings, pages: int, basis: Basis) -> str:
 
 def _go_on(batch: Batch, db: Database, config: Settings) -> bool:
     """One step further; whether all answers are there."""
-    if not batch.last("bound"):
-        submit.finish(batch, None, config)
-    assert batch.batch_id
-    model = compare.model(batch)
-    _ask_now(batch, model, db)
-    responses = batch.folder / "responses.jsonl"
+    if not batch.bound:
+        submit.send(batch, None, config)
+    _ask_now(batch, compare.model(batch), db)
     try:
-        reply = calls.fetch_batch_results(batch.batch_id, responses)
+        operation = fetch.ask(batch)
+        has_file = fetch.have_file(batch) or fetch.download(batch, operation)
     except ApiProblem as problem:
-        if problem.code not in (403, 404) or problem.key_refused:
+        if not problem.gone:
             raise
         raise Problem(
             batch.batch_id,
             f"it, or its result file, is gone ({problem.what})",
             f"make compare tries again; to give it up and compare anew, remove {batch.folder}",
         ) from problem
-    submit.keep_reply(batch, reply)
-    operation = Operation(reply)
-    if not operation.ended or (operation.state == "SUCCEEDED" and not responses.exists()):
+    if not operation.ended or (fetch.must_have_file(operation) and not has_file):
         click.echo(f"{batch.batch_id} is {operation.state}. Next: make compare, to finish")
         return False
-    if not responses.exists():
-        submit.let_go(batch)
-        batch.note("refused", reason=operation.state)
+    if not has_file:
+        submit.clean_up(batch)
+        batch.add("refused", reason=operation.state)
         raise Problem(batch.batch_id, f"ended as {operation.state}", "make compare begins anew")
-    seen = results.sight(batch, responses)
-    if seen.faults:
-        raise Problem(responses, seen.faults[0], "Look at it, or remove the folder")
-    with database.transaction(db):
+    with database.transaction(db):  # whatever the file is worth, it was billed
         usage.note(db, (usage.row(paid) for paid in compare.of_batch(batch).paid))
-    submit.let_go(batch)
-    batch.note("settled")
+    check = results.check_file(batch)
+    if check.faults:
+        raise Problem(batch.responses, check.faults[0], "Look at it, or remove the folder")
+    submit.clean_up(batch)
+    batch.add("settled")
     return True
 
 
@@ -136,10 +131,10 @@ def _ask_one(batch: Batch, line: Line, request: dict[str, Any], model: str) -> N
         with files.appearing(saved, reserve=files.ANSWER_BYTES) as file:
             file.write(calls.generate(model, request))
     except ApiProblem as problem:
-        if problem.for_every_page:
+        if problem.stops_the_run:
             raise
         # It may have been paid for: it is not asked again.
-        batch.note("real_time_failed", index=line["index"], reason=problem.what)
+        batch.add("real_time_failed", index=line["index"], reason=problem.what)
 
 
 def _show(batch: Batch) -> None:

@@ -1,55 +1,47 @@
-"""What was spent, by month, model and way, from the table `usage` of jobs.db: asks no API.
+"""What was spent, by month, model and mode, from the table `usage` of jobs.db: asks no API.
 
-    python scripts/cost.py --csv > costs.csv
+    python scripts/cost.py --format csv > costs.csv
 
 Beside it, what the same tokens would have cost in real time. Cached tokens have the price of cached
-tokens on both sides, so the ratio is the true one, whatever it is. An answer whose price is not
-known is counted as such, and in no sum of dollars. No answer says what a prompt cache costs by the
-hour: that is reckoned from the batches' journals, and stands in a line of its own, which is a row
-with the mode `storage` in CSV and the object `storage` in JSON.
+tokens on both sides, so the ratio is the true one, whatever it is. A response whose price is not
+known is counted as such, and is in no sum of dollars. No response says what a prompt cache costs by
+the hour: that is computed from the batches' journals and the table `caches`, and has a line of its
+own, which is a row with the mode `storage` in CSV and the object `storage` in JSON.
 """
 
 import csv
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 import orjson
 
 from flowsheets import settings
-from flowsheets.batch.folder import CLOSING, Batch, batch_folders, load_batch
-from flowsheets.errors import Command, Problem, warn
+from flowsheets.batch.folder import Batch, batch_folders, load_batch
+from flowsheets.errors import Command, OneOf, Problem, warn
 from flowsheets.jobs import database
-from flowsheets.money import prices, usage
+from flowsheets.money import estimate, prices, storage, usage
+from flowsheets.money.storage import Kept
 from flowsheets.paths import PageId
 
-WAYS = {"realtime": "real time", "batch": "batch", "flex": "flex"}
+MODES = {"realtime": "real time", "batch": "batch", "flex": "flex"}
 COUNTS = usage.Tokens._fields[:4]  # the total is their sum
 
 Group = tuple[str, str, str]  # month (UTC), model as asked for, mode
 
 
-class Cache(NamedTuple):
-    """A batch's prompt cache: month (UTC) and model; dollars for storage, None if unknown."""
-
-    month: str
-    model: str
-    usd: float | None
-
-
 @dataclass
 class Spent:
-    """Answers added up. `usd` and `real_time` are dollars of those whose price is known."""
+    """Responses added up. `usd` and `real_time` are dollars of those whose price is known."""
 
     pages: set[PageId] = field(default_factory=set)
-    answers: int = 0
+    responses: int = 0
     tokens: Counter[str] = field(default_factory=Counter)
     without_price: int = 0
     usd: float = 0.0
@@ -61,11 +53,11 @@ class Spent:
         return self.usd / self.real_time if self.real_time else None
 
     def columns(self) -> dict[str, Any]:
-        """The row of the books; dollars are null where no answer has a known price."""
-        known = self.without_price < self.answers
+        """The row of the books; dollars are null where no response has a known price."""
+        known = self.without_price < self.responses
         return {
             "pages": len(self.pages),
-            "answers": self.answers,
+            "answers": self.responses,  # the names in the books stay as they were
             **{name: self.tokens[name] for name in COUNTS},
             "answers_without_price": self.without_price,
             "usd_known": round(self.usd, 6) if known else None,
@@ -75,50 +67,60 @@ class Spent:
         }
 
 
-@click.command(cls=Command, context_settings={"ignore_unknown_options": True})
-@click.option("--json", "as_json", is_flag=True)
-@click.option("--csv", "as_csv", is_flag=True)
-@click.argument("unknown", nargs=-1)
-def main(as_json: bool, as_csv: bool, unknown: tuple[str, ...]) -> None:
+@click.command(cls=Command)
+@click.option("--format", "wanted", type=OneOf("FORMAT", "json", "csv"), default="")
+def main(wanted: str) -> None:
     """Show what was spent."""
-    if unknown:
-        raise Problem("FORMAT", f"{unknown[0].strip('-')!r} is unknown", "Give json, csv, or none")
     config = settings.load()
     db = database.connect(config.data_root)
     groups: dict[Group, Spent] = {}
     for answer, usd, price_list in usage.noted(db):
         group = (answer.requested_at[:7], answer.model, answer.mode)
         _add(groups.setdefault(group, Spent()), answer, usd, price_list)
-    rows = [
-        {"month": month, "model": model, "mode": mode, **groups[month, model, mode].columns()}
-        for month, model, mode in sorted(groups)
-    ]
-    kept = _kept(config.data_root)
-    if as_json:
-        totals = {mode: _sum(groups, mode).columns() for mode in WAYS if _sum(groups, mode).answers}
-        totals["all"] = _sum(groups).columns()
-        everything = {"rows": rows, "totals": totals, "storage": _storage(kept)}
-        click.echo(orjson.dumps(everything, option=orjson.OPT_INDENT_2))
-    elif as_csv:
-        names = ["month", "model", "mode", *Spent().columns()]
-        writer = csv.DictWriter(sys.stdout, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([*rows, *_storage_rows(kept)])
-    elif rows:
-        _show(groups)
-        _show_storage(kept)
-    else:
-        click.echo("no answer was paid for yet. Next: make estimate")
-        _show_storage(kept)
+        usage.warn_of_other_models([answer])
+    kept = [*_of_batches(config.data_root), *storage.kept(db)]
+    _SHOW[wanted](groups, kept)
     for model, mode in sorted({(model, mode) for _, model, mode in groups}):
         said = prices.remark(model, mode)
         if said:
             warn(said)
 
 
+def _show_json(groups: dict[Group, Spent], kept: list[Kept]) -> None:
+    totals = {mode: _sum(groups, mode).columns() for mode in MODES if _sum(groups, mode).responses}
+    totals["all"] = _sum(groups).columns()
+    everything = {"rows": _rows(groups), "totals": totals, "storage": _storage(kept)}
+    click.echo(orjson.dumps(everything, option=orjson.OPT_INDENT_2))
+
+
+def _show_csv(groups: dict[Group, Spent], kept: list[Kept]) -> None:
+    names = ["month", "model", "mode", *Spent().columns()]
+    writer = csv.DictWriter(sys.stdout, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows([*_rows(groups), *_storage_rows(kept)])
+
+
+def _show_table(groups: dict[Group, Spent], kept: list[Kept]) -> None:
+    if groups:
+        _show(groups)
+    else:
+        click.echo("no response was billed yet. Next: make estimate")
+    _show_storage(kept)
+
+
+_SHOW = {"json": _show_json, "csv": _show_csv, "": _show_table}
+
+
+def _rows(groups: dict[Group, Spent]) -> list[dict[str, Any]]:
+    return [
+        {"month": month, "model": model, "mode": mode, **groups[month, model, mode].columns()}
+        for month, model, mode in sorted(groups)
+    ]
+
+
 def _add(spent: Spent, answer: usage.Answer, usd: float | None, price_list: str | None) -> None:
     spent.pages.add(answer.page)
-    spent.answers += 1
+    spent.responses += 1
     if answer.tokens:
         spent.tokens.update({name: getattr(answer.tokens, name) for name in COUNTS})
     now = usage.price(answer, "realtime")
@@ -135,7 +137,7 @@ def _sum(groups: dict[Group, Spent], mode: str | None = None) -> Spent:
     for (_, _, each), spent in groups.items():
         if mode in (None, each):
             total.pages |= spent.pages
-            total.answers += spent.answers
+            total.responses += spent.responses
             total.tokens.update(spent.tokens)
             total.without_price += spent.without_price
             total.usd += spent.usd
@@ -147,7 +149,7 @@ def _sum(groups: dict[Group, Spent], mode: str | None = None) -> Spent:
 def _show(groups: dict[Group, Spent]) -> None:
     model_width = max(len(model) for _, model, _ in groups)
     _line(
-        ("month", "model", "way", "answers", "input", "cached", "output", "thinking"),
+        ("month", "model", "mode", "responses", "input", "cached", "output", "thinking"),
         ("dollars", "real time", "ratio"),
         model_width,
     )
@@ -160,42 +162,42 @@ def _show(groups: dict[Group, Spent]) -> None:
                 prices.dollars(spent.real_time),
                 f"{spent.ratio:.2f}",
             )
-        _line((month, model, WAYS[mode], f"{spent.answers:,}", *counts), dollars, model_width)
-    for mode in WAYS:
+        _line((month, model, MODES[mode], f"{spent.responses:,}", *counts), dollars, model_width)
+    for mode in MODES:
         spent = _sum(groups, mode)
-        if spent.answers:
-            click.echo(f"{WAYS[mode]}: {_said(spent, mode)}")
+        if spent.responses:
+            click.echo(f"{MODES[mode]}: {_said(spent, mode)}")
 
 
-def _kept(data_root: Path) -> list[Cache]:
-    """The batches' prompt caches, oldest first."""
-    kept = []
+def _of_batches(data_root: Path) -> Iterator[Kept]:
+    """The batches' prompt caches."""
     for folder in batch_folders(data_root):
-        with suppress(Problem):  # a damaged folder is told by whoever works on it
-            batch = load_batch(folder)
-            if batch.cached_content:
-                kept.append(_cache(batch))
-    return kept
+        # Whoever works on a folder with a damaged journal reports it.
+        with suppress(Problem, OSError, KeyError, TypeError, ValueError):
+            # Most batches have none: their journals are not parsed, nor their manifests.
+            if b'"cached_content"' in (folder / "journal.jsonl").read_bytes():
+                yield _of_batch(load_batch(folder))
 
 
-def _cache(batch: Batch) -> Cache:
-    built, ended = batch.last("built") or {}, batch.last(*CLOSING)
+def _of_batch(batch: Batch) -> Kept:
+    """From the build to the last page, or to the end of the time that the cache was given."""
+    built, ended = batch.last("built") or {}, batch.last("settled", "refused", "given_back")
+    begin = datetime.fromisoformat(built["at"])
+    # Its life begins anew where a batch is created late.
+    given = datetime.fromisoformat((batch.last("create_sent") or built)["at"])
     end = datetime.fromisoformat(ended["at"]) if ended else datetime.now(UTC)
-    kept = end - datetime.fromisoformat(built["at"])
-    tokens, hours = Decimal(built["cached_tokens"]), Decimal(kept.total_seconds()) / 3600
-    hour = prices.CACHE_HOUR.get(built["model"])
-    usd = None if hour is None else float(hour * tokens * hours / 1_000_000)
-    return Cache(built["at"][:7], built["model"], usd)
+    end = min(end, given + timedelta(hours=estimate.CACHE_HOURS))
+    return storage.cost(built["model"], built["cached_tokens"], begin, end)
 
 
-def _storage(kept: list[Cache]) -> dict[str, Any]:
+def _storage(kept: list[Kept]) -> dict[str, Any]:
     """How many caches, and their dollars for storage; null where no price is known."""
     known = [cache.usd for cache in kept if cache.usd is not None]
     usd = round(sum(known), 6) if known or not kept else None
     return {"caches": len(kept), "caches_without_price": len(kept) - len(known), "usd": usd}
 
 
-def _storage_rows(kept: list[Cache]) -> list[dict[str, Any]]:
+def _storage_rows(kept: list[Kept]) -> list[dict[str, Any]]:
     """A row for each month and model; what no cache has, pages and tokens, stays empty."""
     rows = []
     for month, model in sorted({(cache.month, cache.model) for cache in kept}):
@@ -205,38 +207,41 @@ def _storage_rows(kept: list[Cache]) -> list[dict[str, Any]]:
     return rows
 
 
-def _show_storage(kept: list[Cache]) -> None:
-    """What the batches' prompt caches cost while they were kept."""
+def _show_storage(kept: list[Kept]) -> None:
+    """What prompt caches cost while they were kept."""
     if not kept:
         return
     said = _storage(kept)
-    name = "prompt cache" if len(kept) == 1 else "prompt caches"
     price = "storage without a known price on top"
     if said["usd"] is not None:
         price = f"about {prices.dollars(said['usd'])} for storage on top"
         if said["caches_without_price"]:
             price += f", {said['caches_without_price']} of them without a known price"
-    click.echo(f"{len(kept)} {name}, {price}")
+    click.echo(f"{_count(len(kept), 'prompt cache')}, {price}")
 
 
 def _line(cells: Iterable[str], dollars: tuple[str, str, str], model_width: int) -> None:
-    month, model, way, answers, *counts = cells
-    line = f"{month:<8}{model:<{model_width}}  {way:<10}{answers:>8}"
+    month, model, mode, responses, *counts = cells
+    line = f"{month:<8}{model:<{model_width}}  {mode:<10}{responses:>10}"
     line += "".join(f"{count:>12}" for count in counts)
     click.echo(line + f"{dollars[0]:>11}{dollars[1]:>11}{dollars[2]:>7}")
 
 
 def _said(spent: Spent, mode: str) -> str:
     """`$1.23 for 1,000 pages, 0.50 of real time ($2.46)`, and what is not in it."""
-    unknown = f"{spent.without_price:,} answers without a known price"
+    unknown = f"{_count(spent.without_price, 'response')} without a known price"
     if spent.ratio is None:
         return unknown
-    said = f"{prices.dollars(spent.usd)} for {len(spent.pages):,} pages"
-    if spent.answers != len(spent.pages):
-        said += f" ({spent.answers:,} answers)"
+    said = f"{prices.dollars(spent.usd)} for {_count(len(spent.pages), 'page')}"
+    if spent.responses != len(spent.pages):
+        said += f" ({_count(spent.responses, 'response')})"
     if mode != "realtime":
         said += f", {spent.ratio:.2f} of real time ({prices.dollars(spent.real_time)})"
     return f"{said}; {unknown} on top" if spent.without_price else said
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 if __name__ == "__main__":

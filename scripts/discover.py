@@ -48,6 +48,7 @@ def main() -> None:
                 )
                 continue
             new += states.register(db, pages)
+            states.complete_new(db, config.data_root, pages)
         except scan.NoPageImage as error:
             skipped += 1
             warn(f"{pdf} is skipped: {error}")

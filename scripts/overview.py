@@ -3,7 +3,6 @@
 python scripts/overview.py
 """
 
-import re
 import shutil
 from collections import Counter
 from datetime import datetime
@@ -19,6 +18,7 @@ from flowsheets.errors import Command, Problem, warn
 from flowsheets.gemini.operation import Operation
 from flowsheets.jobs import database, date_checks, states
 from flowsheets.money import prices, usage
+from flowsheets.page.response import FOR_A_PERSON
 from flowsheets.settings import Settings
 
 # Lines of each part, so that all of it fits into 24 of 80 characters with an id of 36, which is
@@ -58,15 +58,13 @@ def _show_pages(counts: dict[str, int], width: int) -> None:
 
 
 def _show_errors(db: Database, config: Settings, width: int) -> None:
-    """The failed pages by reason, the most frequent first, each as its latest page has it."""
-    found = db.execute(
-        "SELECT coalesce(last_error, 'no reason is known') FROM jobs WHERE status = 'failed'"
-        " ORDER BY updated_at"
-    ).fetchall()
-    if not found:
+    """The failed pages by code, the most frequent first, each as its latest page has it."""
+    failures = states.failures(db)
+    if not failures:
         return
-    latest = {_kind(error): error for (error,) in found}
-    groups = Counter(_kind(error) for (error,) in found).most_common()
+    # An older row has no code: its whole reason says what it is.
+    latest = {code or reason: reason for code, reason in failures}
+    groups = Counter(code or reason for code, reason in failures).most_common()
     tired = states.out_of_tries(db, config.max_attempts)
     click.echo(
         f"\nfailed, by their last error ({tired:,} with no tries left: make retry gives new ones)"
@@ -77,13 +75,11 @@ def _show_errors(db: Database, config: Settings, width: int) -> None:
         click.echo(_cut(f"{count:>8,}  {display.plain(latest[kind])}", width))
     if len(groups) > REASONS:
         click.echo(f"          and {len(groups) - REASONS} more reasons")
-
-
-def _kind(error: str) -> str:
-    """The reason without what differs from page to page: numbers, paths, what is quoted."""
-    error = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`", "'…'", error)
-    error = re.sub(r"(?<!\S)[^\s:]*/.*\.(pdf|png|json)\b", "…", error)
-    return re.sub(r"\d+", "0", error)
+    if refused := states.for_a_person(db):
+        code = next(kind for kind, _ in groups if kind in FOR_A_PERSON)
+        click.echo(
+            f"{refused:,} wait for you: make retry CODE={code}; another GEMINI_MODEL may read them"
+        )
 
 
 def _show_money_and_doubts(db: Database) -> None:

@@ -1,10 +1,10 @@
-"""A person's decision on a batch that is stuck, refused or gone: end it, and free its pages.
+"""Your decision on a batch that is stuck, refused or gone: end it, and free its pages.
 
-    python scripts/rescue.py batches/abc
+    python scripts/rescue.py batches/abc --sure 1
 
-Cancels the batch, uses every response whose key is known and stands there once, and gives the
-other pages back to `rendered`, no try counted. A page that the API runs all the same is paid for
-again by whoever reads it next; so this waits a little for the cancel to take effect.
+Cancels the batch, uses every response whose key is known and there once, and gives the other pages
+back to `rendered`, no try counted. Where responses may still come it refuses, unless you are sure:
+a page that the API runs all the same is billed again by whoever reads it next.
 """
 
 import time
@@ -12,10 +12,10 @@ import time
 import click
 from sqlite_utils import Database
 
-from flowsheets import lock, settings
-from flowsheets.batch import results, submit
+from flowsheets import clock, lock, settings
+from flowsheets.batch import fetch, recover, results, submit
 from flowsheets.batch.folder import Batch, find_batch, load_batch
-from flowsheets.errors import Command, Problem, warn
+from flowsheets.errors import Command, Problem, Switch, warn
 from flowsheets.gemini import calls
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.gemini.operation import Operation
@@ -23,32 +23,36 @@ from flowsheets.jobs import database, date_checks, states
 from flowsheets.page.response import Unread
 from flowsheets.settings import Settings
 
-STOP_SECONDS = 30  # how long a cancelled batch may take to end
+STOP_SECONDS = 30  # how long a cancelled batch may take to end, and a file to be named
 POLL_SECONDS = 2
 
 
 @click.command(cls=Command)
 @click.argument("wanted", metavar="ID", default="")
-def main(wanted: str) -> None:
-    """Give up on one batch."""
+@click.option("--sure", type=Switch("SURE"), default="")
+def main(wanted: str, sure: bool) -> None:
+    """Give up on one batch: use what there is, give the other pages back."""
     config = settings.load()
     db = database.connect(config.data_root)
-    folder = find_batch(config.data_root, wanted).folder
     with lock.jobs_held(config.data_root):
-        batch = load_batch(folder)
+        recover.say(recover.run(db, config))
+        batch = load_batch(find_batch(config.data_root, wanted).folder)
         if not batch.open:
-            click.echo(f"{batch.batch_id or folder} is settled: nothing to rescue")
+            click.echo(f"{batch.batch_id or batch.folder} is settled: nothing to rescue")
             return
-        if not batch.batch_id and not (submit.may_exist(batch) and submit.adopt(batch)):
-            _give_back_unsent(batch, db, config)
-            return
-        submit.bind(batch, db)
-        _rescue(batch, db, config)
+        if not batch.batch_id and not (batch.state == "unclear" and submit.adopt(batch)):
+            _give_back_unsent(batch, db, config, sure)
+        else:
+            submit.bind(batch, db)
+            _rescue(batch, db, config, sure)
+        recover.know(db, batch)
 
 
-def _give_back_unsent(batch: Batch, db: Database, config: Settings) -> None:
+def _give_back_unsent(batch: Batch, db: Database, config: Settings, sure: bool) -> None:
+    if not sure:
+        submit.refuse_another_key(batch)
     left = submit.grace_left(batch, config)
-    if left:
+    if left and not sure:
         raise Problem(
             batch.folder,
             "whether the API made this batch is unclear",
@@ -58,16 +62,17 @@ def _give_back_unsent(batch: Batch, db: Database, config: Settings) -> None:
     click.echo(f"rescued {batch.folder}: 0 used, {returned} given back. Next: make process")
 
 
-def _rescue(batch: Batch, db: Database, config: Settings) -> None:
-    responses = batch.folder / "responses.jsonl"
+def _rescue(batch: Batch, db: Database, config: Settings, sure: bool) -> None:
     began = states.now()
-    if not responses.exists():
-        _stop_and_collect(batch)
-    seen = results.sight(batch, responses) if responses.exists() else results.Sighting()
+    if not fetch.have_file(batch):
+        _stop_and_collect(batch, sure)
+    check = results.check_file(batch)
+    if not sure:
+        _refuse_if_more_may_come(batch, check)
     missing = Unread("given_back", "given back by make batch-rescue", ran=False)
-    tally = results.settle_batch(batch, db, config.data_root, seen, missing, config.model)
-    submit.let_go(batch)
-    batch.note("settled", rescued=True, **vars(tally))
+    tally = results.apply_responses(batch, db, config.data_root, check, missing, config.model)
+    _clean_up(batch)
+    batch.add("settled", rescued=True, **vars(tally))
     click.echo(
         f"rescued {batch.batch_id}: {tally.completed + tally.failed} used ({tally.completed}"
         f" completed, {tally.failed} failed), {tally.returned} given back. Next: make process"
@@ -76,29 +81,86 @@ def _rescue(batch: Batch, db: Database, config: Settings) -> None:
         click.echo(to_check)
 
 
-def _stop_and_collect(batch: Batch) -> None:
+def _stop_and_collect(batch: Batch, sure: bool) -> None:
     """Cancel, wait for the end, and download what there is; a batch that is gone has nothing."""
-    assert batch.batch_id
+    batch.add("cancel_asked")
     try:
-        batch.note("cancel_asked")
-        operation = Operation(calls.get_batch(batch.batch_id))
-        if not operation.ended:
-            _cancel(batch.batch_id)
-        deadline = time.monotonic() + STOP_SECONDS
-        while not operation.ended and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
-            operation = Operation(calls.get_batch(batch.batch_id))
-        if not operation.ended:
-            warn(
-                f"{batch.batch_id} is still {operation.state}; what it runs from now on is paid"
-                f" for: make batch-fetch ID={batch.batch_id} keeps it, a day later"
-            )
-        submit.keep_reply(batch, operation.reply)
-        calls.fetch_batch_results(batch.batch_id, batch.folder / "responses.jsonl")
+        operation = _stopped(batch)
+        _collect(batch, operation, sure)
     except ApiProblem as problem:
-        # The batch or its file is gone: that is why we are here.
-        if problem.code not in (403, 404) or problem.key_refused:
+        # The batch or its file is gone, or cannot be had: that is why we are here.
+        if problem.code not in (400, 403, 404) or problem.key_refused:
             raise
+        _refuse_if_it_proves_nothing(batch, problem, sure)
+        warn(f"{batch.batch_id}: {problem.what}")
+
+
+def _stopped(batch: Batch) -> Operation:
+    """The API's reply once the batch ended, or after STOP_SECONDS."""
+    operation = fetch.ask(batch)
+    if operation.ended:
+        return operation
+    _cancel(str(batch.batch_id))
+    deadline = time.monotonic() + STOP_SECONDS
+    while not operation.ended and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+        operation = fetch.ask(batch)
+    return operation
+
+
+def _collect(batch: Batch, operation: Operation, sure: bool) -> None:
+    if not operation.ended:
+        warn(
+            f"{batch.batch_id} is still {operation.state}; what it runs from now on is billed:"
+            f" make batch-fetch ID={batch.batch_id} keeps it, a day later"
+        )
+        return
+    deadline = time.monotonic() + STOP_SECONDS
+    while fetch.must_have_file(operation) and not operation.responses_file:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(POLL_SECONDS)
+        operation = fetch.ask(batch)
+    if fetch.download(batch, operation) or not fetch.must_have_file(operation):
+        return
+    if not sure and clock.since(operation.created) < fetch.RESULTS_LIVE:
+        raise Problem(
+            batch.batch_id,
+            f"has {operation.state}, and names no result file yet: its responses may still come",
+            "Try again later, or give them up, which may be billed twice: SURE=1",
+        )
+
+
+def _refuse_if_it_proves_nothing(batch: Batch, problem: ApiProblem, sure: bool) -> None:
+    """403 and 404 soon after the create: rather another project's key, or a proxy."""
+    sent = batch.last("create_sent") or batch.last("created")
+    young = sent is None or clock.elapsed(sent) < fetch.RESULTS_LIVE
+    if problem.code in (403, 404) and young and not sure:
+        raise Problem(
+            batch.batch_id,
+            f"{problem.what} Results live for 48 h, so this proves nothing",
+            "Check that GEMINI_API_KEY is the one it was sent with, and the network; or give it"
+            f" up, which may be billed twice: make batch-rescue ID={batch.batch_id} SURE=1",
+        ) from problem
+
+
+def _refuse_if_more_may_come(batch: Batch, check: results.FileCheck) -> None:
+    """A file that holds fewer responses than the API counts is loaded again for a day."""
+    lacks = batch.responses.exists() and results.missing_responses(batch, check)
+    first = batch.all("short")[:1]
+    if lacks and not check.faults and not (first and clock.elapsed(first[0]) > fetch.SHORT_FOR):
+        raise Problem(
+            batch.batch_id,
+            f"its result file {lacks}: the others may still come",
+            "make batch-fetch loads it again; or give them up, which may be billed twice: SURE=1",
+        )
+
+
+def _clean_up(batch: Batch) -> None:
+    """What stays at the API ends there by itself: no reason to keep the pages."""
+    try:
+        submit.clean_up(batch)
+    except ApiProblem as problem:
         warn(f"{batch.batch_id}: {problem.what}")
 
 

@@ -1,21 +1,18 @@
-"""The Batch API's word on one batch, or on all open ones, kept as batch.json. Changes no page.
+"""The Batch API's status of one batch, or of all open ones, kept as batch.json. Changes no page.
 
 python scripts/status.py batches/abc
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 from sqlite_utils import Database
 
 from flowsheets import display, lock, settings
-from flowsheets.batch import submit
+from flowsheets.batch import fetch, submit
 from flowsheets.batch.folder import Batch, find_batch, load_batch, open_folders
 from flowsheets.errors import Command, Problem, raise_all
-from flowsheets.gemini import calls
 from flowsheets.gemini.client import ApiProblem
-from flowsheets.gemini.operation import Operation
 from flowsheets.jobs import database
 from flowsheets.settings import Settings
 
@@ -23,20 +20,20 @@ from flowsheets.settings import Settings
 @click.command(cls=Command)
 @click.argument("wanted", metavar="[ID]", default="")
 def main(wanted: str) -> None:
-    """Show the state, the counts and the age of batches."""
+    """Show the status, the counts and the age of batches."""
     config = settings.load()
     db = database.connect(config.data_root)
     if wanted.strip():
         _show(find_batch(config.data_root, wanted), db, config)
         return
-    folders = list(open_folders(config.data_root))
+    folders = open_folders(config.data_root)
     if not folders:
         click.echo("no open batches. Next: make batch-submit")
     raise_all(_show_all(folders, db, config))
 
 
 def _show_all(folders: list[Path], db: Database, config: Settings) -> list[Problem]:
-    """One batch's trouble is its own: the others are shown before it is told."""
+    """One batch's trouble is its own: the others are shown before you are told of it."""
     problems: list[Problem] = []
     for folder in folders:
         try:
@@ -52,32 +49,31 @@ def _show(batch: Batch, db: Database, config: Settings) -> None:
     batch = _adopted(batch, db, config)
     if not batch.batch_id:
         click.echo(
-            f"{_unsent(batch, config)}, {len(batch.lines)} requests, {display.age(_built(batch))}"
+            f"{_unsent(batch, config)}, {len(batch.lines)} requests, {display.age(batch.built_at)}"
         )
         return
     try:
-        reply = calls.get_batch(batch.batch_id)
+        operation = fetch.ask(batch)
     except ApiProblem as problem:
         if problem.code != 404:
             raise
         raise submit.unknown(batch.batch_id) from problem
-    submit.keep_reply(batch, reply)
-    operation = Operation(reply)
     click.echo(
         f"{batch.batch_id} {operation.state}, {len(batch.lines)} requests, {operation.done} done,"
-        f" {operation.failed} failed, {display.age(operation.created or _built(batch))}"
+        f" {operation.failed} failed, {display.age(operation.created or batch.built_at)}"
     )
 
 
 def _adopted(batch: Batch, db: Database, config: Settings) -> Batch:
     """A batch that an interrupted submit did create is found here; nothing is created here."""
-    if not batch.open or batch.last("bound"):
+    if batch.state not in ("unclear", "created"):
         return batch
     try:
         with lock.held(config.data_root, "jobs"):
             batch = load_batch(batch.folder)  # as whoever had the lock left it
-            if batch.batch_id or (submit.may_exist(batch) and submit.adopt(batch)):
-                submit.bind(batch, db)
+            if batch.state == "unclear":
+                submit.adopt(batch)
+            submit.bind(batch, db)
     except lock.Held:
         pass  # whoever holds it is about to do the same
     return batch
@@ -89,14 +85,10 @@ def _unsent(batch: Batch, config: Settings) -> str:
         return f"{batch.folder} REFUSED ({refused['reason']})"
     if not batch.open:
         return f"{batch.folder} GIVEN BACK"
-    left = submit.grace_left(batch, config)
-    if left:
+    if batch.state == "unclear":
+        left = submit.grace_left(batch, config)
         return f"{batch.folder} UNCLEAR, looked for again for {left:.0f} s"
-    return f"{batch.folder} UNSENT, make batch-submit goes on with it"
-
-
-def _built(batch: Batch) -> datetime:
-    return datetime.fromisoformat(batch.events[0]["at"]) if batch.events else datetime.now(UTC)
+    return f"{batch.folder} UNSENT, make batch-submit sends it"
 
 
 if __name__ == "__main__":

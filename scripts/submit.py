@@ -1,16 +1,16 @@
-"""Built folders to the Batch API: upload, create once, note the id in manifest and jobs.db.
+"""Built folders to the Batch API: upload, create once, write the id into manifest and jobs.db.
 
     python scripts/submit.py
 
-Goes on with every folder that has no batch yet, oldest first. A folder whose create had an unclear
-end is looked for at the API by its name first: two creates would be two bills.
+Goes on with every folder that has no batch yet, oldest first. Each is looked for at the API by its
+name first: two creates would be two bills.
 """
 
 import click
 from sqlite_utils import Database
 
 from flowsheets import lock, settings
-from flowsheets.batch import submit
+from flowsheets.batch import recover, submit
 from flowsheets.batch.folder import load_batch, open_folders
 from flowsheets.errors import Command, Problem, raise_all
 from flowsheets.gemini.client import ApiProblem
@@ -24,6 +24,7 @@ def main() -> None:
     config = settings.load()
     db = database.connect(config.data_root)
     with lock.jobs_held(config.data_root):
+        recover.say(recover.run(db, config))
         raise_all(_submit_all(db, config))
 
 
@@ -33,9 +34,10 @@ def _submit_all(db: Database, config: Settings) -> list[Problem]:
     for folder in open_folders(config.data_root):
         try:
             batch = load_batch(folder)
-            if batch.last("bound"):
+            if batch.bound:
                 continue
-            submit.finish(batch, db, config)
+            submit.send(batch, db, config)
+            recover.know(db, batch)
         except Problem as problem:
             problems.append(problem)
             if isinstance(problem, submit.QueueFull | ApiProblem):

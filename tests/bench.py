@@ -224,7 +224,7 @@ def _answer(scans: Path, data: Path, pages: int) -> None:
         batch = load_batch(folder)
         batch_id = f"batches/{batch.name}"
         batch.set_batch_id(batch_id)
-        batch.note("bound")
+        batch.add("bound")
         states.flip(db, batch.pages, "submitted", "submitted", batch_id=batch_id)
         reply = {"name": batch_id, "metadata": {"state": "BATCH_STATE_SUCCEEDED"}, "done": True}
         (folder / "batch.json").write_text(json.dumps(reply))

@@ -107,6 +107,26 @@ def test_off_is_off(large: Station, api: Emulator) -> None:
     )
 
 
+def test_the_storage_of_a_real_time_run_s_cache_is_in_the_books_also_after_a_kill(
+    large: Station, api: Emulator
+) -> None:
+    large.good("process", "LIMIT=2")
+    assert caches(api) == []
+    assert large.good("cost").endswith("1 prompt cache, about $0.0000 for storage on top\n")
+    large.make("process", "LIMIT=20", FATE="kill", STEP="80")
+    (left,) = caches(api)
+    db = database.connect(large.data)
+    (row,) = db.table("caches").rows_where("ended_at IS NULL")
+    assert (row["name"], row["tokens"]) == (left["name"], 1156)
+    with db.atomic():  # two hours ago: it ended by itself an hour later
+        db.execute("UPDATE caches SET made_at = ?, ends_at = ? WHERE ended_at IS NULL", _AN_HOUR)
+    assert "2 prompt caches, about $0.0052 for storage" in large.good("cost")
+    forget(api, left["name"])
+
+
+_AN_HOUR = ["2026-01-01T12:00:00+00:00", "2026-01-01T13:00:00+00:00"]
+
+
 def test_a_cache_that_died_fails_no_page_and_the_next_batch_goes_without(
     large: Station, api: Emulator
 ) -> None:
@@ -165,7 +185,7 @@ def test_a_cache_whose_answer_was_lost_is_not_paid_for_by_the_hour(
 def test_a_cache_that_a_killed_build_left_behind_is_removed(large: Station, api: Emulator) -> None:
     name = "20260101-000000-000000-abcd"
     part = large.data / "batches" / f".{name}.part"
-    Batch(part, []).note("cache_asked")
+    Batch(part, []).add("cache_asked")
     body = {"model": "models/gemini-3.1-pro-preview", "displayName": name, "ttl": "180000s"}
     body |= {"systemInstruction": {"parts": [{"text": "Transcribe. " * 500}]}}  # type: ignore[dict-item]
     request = urllib.request.Request(

@@ -70,7 +70,9 @@ def test_readings_that_differ_are_measured(online: Station, emulator: Emulator) 
 
 def test_a_limit_on_dollars_holds_for_both_ways(online: Station) -> None:
     online.rendered(2, "dear.pdf")
-    assert "MAX_USD: 2 pages may cost up to $0." in online.error("compare", MAX_USD="0.1")
+    said = online.error("compare", MAX_USD="1")
+    assert "MAX_USD: 2 pages may cost up to $1.19, the limit is $1.00; until 10 pages" in said
+    assert "Give LIMIT=1, a larger MAX_USD" in said
     assert not (online.data / "compare").exists()
 
 

@@ -49,7 +49,7 @@ def spent(
 def test_nothing_spent_is_one_line_and_asks_for_no_key(station: Station) -> None:
     station.data.mkdir()
     said = station.good("cost", GEMINI_API_KEY="")
-    assert said == "no answer was paid for yet. Next: make estimate\n"
+    assert said == "no response was billed yet. Next: make estimate\n"
 
 
 def test_a_batch_is_half_of_real_time_by_hand(station: Station) -> None:
@@ -62,7 +62,7 @@ def test_a_batch_is_half_of_real_time_by_hand(station: Station) -> None:
     )
 
 
-def test_each_way_and_month_has_its_own_line_and_flex_names_its_list(station: Station) -> None:
+def test_each_mode_and_month_has_its_own_line_and_flex_names_its_list(station: Station) -> None:
     spent(station, "realtime", 2, month="2026-10")
     spent(station, "batch", 2)
     spent(station, "flex", 2)
@@ -90,13 +90,13 @@ def test_cached_tokens_are_not_halved_again_and_the_ratio_says_so(station: Stati
 def test_an_unknown_price_is_counted_and_never_shown_as_nothing(station: Station) -> None:
     spent(station, "batch", 3, model="gemini-3.5-flash")
     done = station.make("cost")
-    assert done.stdout.endswith("batch: 3 answers without a known price\n")
+    assert done.stdout.endswith("batch: 3 responses without a known price\n")
     assert "$" not in done.stdout
     assert "Warning: gemini-3.5-flash in batch: genai-prices 0.2.3 has no price" in done.stderr
     spent(station, "batch", 2)
     assert station.good("cost").endswith(
-        "batch: $0.0372 for 3 pages (5 answers), 0.50 of real time ($0.0744);"
-        " 3 answers without a known price on top\n"
+        "batch: $0.0372 for 3 pages (5 responses), 0.50 of real time ($0.0744);"
+        " 3 responses without a known price on top\n"
     )
     totals = json.loads(station.good("cost", "FORMAT=json"))["totals"]["all"]
     assert (totals["answers"], totals["answers_without_price"]) == (5, 3)
@@ -177,3 +177,80 @@ def test_without_a_prompt_cache_there_is_no_storage(station: Station) -> None:
     assert "storage" not in station.good("cost") + station.good("cost", "FORMAT=csv")
     said = json.loads(station.good("cost", "FORMAT=json"))
     assert said["storage"] == {"caches": 0, "caches_without_price": 0, "usd": 0}
+
+
+def test_the_books_say_mode_and_responses(station: Station) -> None:
+    spent(station, "batch", 1)
+    assert station.good("cost").split()[:4] == ["month", "model", "mode", "responses"]
+
+
+def test_a_format_in_other_letters_is_taken(station: Station) -> None:
+    spent(station, "batch", 1)
+    assert station.good("cost", "FORMAT=CSV") == station.good("cost", "FORMAT=csv")
+
+
+def test_the_cache_of_a_real_time_run_is_in_the_books_until_it_was_deleted_or_ended(
+    station: Station,
+) -> None:
+    spent(station, "realtime", 1)
+    db = database.connect(station.data)
+    with database.transaction(db):
+        for name, ended in (("a", "2026-11-05T12:30:00+00:00"), ("b", None)):  # b: a kill left it
+            db.table("caches").insert(
+                {
+                    "name": f"cachedContents/{name}",
+                    "model": MODEL,
+                    "tokens": 1_000_000,
+                    "made_at": "2026-11-05T12:00:00+00:00",
+                    "ends_at": "2026-11-05T13:00:00+00:00",
+                    "ended_at": ended,
+                }
+            )
+    db.close()
+    # half an hour and an hour at $4.50
+    assert station.good("cost").endswith("2 prompt caches, about $6.75 for storage on top\n")
+
+
+def test_the_cache_of_a_batch_that_never_ended_is_not_counted_beyond_its_life(
+    station: Station,
+) -> None:
+    spent(station, "batch", 1)
+    cached(station, "a", MODEL, "2026-01", 1)
+    journal = station.data / "batches" / "a" / "journal.jsonl"
+    journal.write_text(journal.read_text().splitlines()[0] + "\n")
+    assert "about $225.00 for storage" in station.good("cost")  # 50 h
+
+
+def answered_by(station: Station, version: str, batch: str) -> None:
+    """A response of another model than the one that was asked for."""
+    db = database.connect(station.data)
+    answer = usage.Answer(
+        PageId("p", 1), batch, "batch", MODEL, version, PAGE, "2026-11-05T12:00:00+00:00"
+    )
+    with database.transaction(db):
+        usage.note(db, [usage.row(answer)])
+    db.close()
+
+
+def test_what_another_model_answered_has_its_own_price_and_is_warned_of(station: Station) -> None:
+    station.data.mkdir()
+    answered_by(station, "gemini-2.5-flash", "a")
+    answered_by(station, "gemini-2.5-flash", "b")
+    done = station.make("cost")
+    # twice 3,000 x $0.15 + 2,600 x $1.25, half of 2.5 Flash's $0.30 and $2.50
+    assert "batch: $0.0074 for 1 page (2 responses)" in done.stdout
+    assert done.stderr.splitlines() == [
+        f"Warning: {MODEL} was asked and gemini-2.5-flash answered, which is what it is priced by."
+        " Set GEMINI_MODEL to a model that is still served"
+    ]
+
+
+@pytest.mark.parametrize("version", [f"{MODEL}-05-2026", "gemini-3.1-pro", "emulator-quick", ""])
+def test_another_version_of_the_model_that_was_asked_is_no_other_model(
+    station: Station, version: str
+) -> None:
+    station.data.mkdir()
+    answered_by(station, version, "a")
+    done = station.make("cost")
+    assert "batch: $0.0186" in done.stdout
+    assert done.stderr == ""

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+import in_process
 from emulator_process import Emulator
-from forked import Done, commands
+from forked import Done
 from station import Station, billed
 
 GRACE = 1  # seconds; long enough for the emulator's listing, which does not lag here
@@ -86,7 +87,7 @@ class Disorder(RuleBasedStateMachine):
         environment = self.station.environment(
             SUBMIT_GRACE=str(GRACE), MAX_ATTEMPTS="99", BATCH_PAGES="2", **more
         )
-        done = commands().run(f"scripts/{script}", *args, env=environment)
+        done = in_process.run(f"scripts/{script}", *args, env=environment)
         assert "Traceback" not in done.stderr, done.stderr
         return done
 

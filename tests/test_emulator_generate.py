@@ -94,6 +94,60 @@ def test_an_answer_ends_at_the_token_limit(api: httpx2.Client) -> None:
     assert response["usageMetadata"]["candidatesTokenCount"] == 10
 
 
+def test_thinking_and_text_share_the_token_limit(api: httpx2.Client, emulator: Emulator) -> None:
+    emulator.faults(answer_with_thoughts="all")
+    config = {"responseMimeType": "application/json", "maxOutputTokens": 40}
+    usage = generate(api, page_request(1, generationConfig=config)).json()["usageMetadata"]
+    emulator.faults(answer_with_thoughts=None)
+    assert usage["thoughtsTokenCount"] > 0
+    assert usage["thoughtsTokenCount"] + usage["candidatesTokenCount"] == 40
+
+
+@pytest.mark.parametrize(
+    ("model", "config", "message"),
+    [
+        ("gemini-3.1-pro-preview", {"maxOutputTokens": 65_537}, "maxOutputTokens value of 65537"),
+        ("gemini-3.1-pro-preview", {"maxOutputTokens": 0}, "maxOutputTokens value of 0"),
+        (
+            "gemini-3.1-pro-preview",
+            {"thinkingConfig": {"thinkingLevel": "minimal"}},
+            "Thinking level MINIMAL is not supported for this model.",
+        ),
+        (
+            "gemini-2.5-flash",
+            {"thinkingConfig": {"thinkingLevel": "low"}},
+            "Thinking level is not supported for this model.",
+        ),
+        (
+            "gemini-3.5-flash",
+            {"thinkingConfig": {"thinkingLevel": "low", "thinkingBudget": 1}},
+            "only one of thinking budget and thinking level",
+        ),
+    ],
+)
+def test_what_the_model_does_not_take_is_refused_and_not_billed(
+    api: httpx2.Client, emulator: Emulator, model: str, config: dict[str, Any], message: str
+) -> None:
+    before = len(emulator.ledger()["answers"])
+    path = f"/v1beta/models/{model}:generateContent"
+    reply = api.post(path, json=page_request(1, generationConfig=config))
+    assert reply.status_code == 400
+    assert message in reply.json()["error"]["message"]
+    assert len(emulator.ledger()["answers"]) == before
+
+
+@pytest.mark.parametrize(
+    ("model", "level"),
+    [("gemini-3.1-pro-preview", "low"), ("gemini-3.5-flash", "MINIMAL")],
+)
+def test_a_thinking_level_of_the_model_is_taken_in_any_letters(
+    api: httpx2.Client, model: str, level: str
+) -> None:
+    config = {"thinkingConfig": {"thinkingLevel": level}}
+    path = f"/v1beta/models/{model}:generateContent"
+    assert api.post(path, json=page_request(1, generationConfig=config)).status_code == 200
+
+
 def test_the_flex_tier_is_accepted_and_written_down(api: httpx2.Client, emulator: Emulator) -> None:
     reply = generate(api, page_request(5, serviceTier="flex"))
     assert reply.headers["x-gemini-service-tier"] == "flex"

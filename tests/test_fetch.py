@@ -97,22 +97,40 @@ def test_two_fetches_at_once_are_no_harm(online: Station) -> None:
     online.fetched(batch_id)
 
 
-def test_a_damaged_manifest_is_one_clear_line_and_the_other_batches_go_on(
+def test_a_damaged_journal_is_one_clear_line_and_the_other_batches_go_on(
     online: Station,
 ) -> None:
     online.rendered(2)
     online.good("batch-submit", "LIMIT=1")
     online.submitted()
     first, _ = online.folders()
-    good = (first / "manifest.jsonl").read_text()
-    (first / "manifest.jsonl").write_text("{ no json\n")
+    good = (first / "journal.jsonl").read_text()
+    (first / "journal.jsonl").write_text("{ no json\n")
     while online.statuses()[1] != "completed":
         said = online.error("batch-fetch")
-        assert said.startswith(f"Error: {first}/manifest.jsonl:1: no JSON. Restore it from")
+        assert said.startswith(f"Error: {first}/journal.jsonl:1: is not JSON. Restore it from")
     assert online.statuses() == ["submitted", "completed"]
-    (first / "manifest.jsonl").write_text(good)
+    (first / "journal.jsonl").write_text(good)
     online.fetched(first.name)
     assert online.statuses() == ["completed", "completed"]
+
+
+@pytest.mark.parametrize("damage", ["{ no json\n", "", "cut"])
+def test_a_damaged_manifest_is_made_again_from_what_jobs_db_knows(
+    online: Station, damage: str
+) -> None:
+    online.rendered(3)
+    batch_id = online.submitted()
+    manifest = online.folders()[0] / "manifest.jsonl"
+    good = manifest.read_text()
+    manifest.write_text(good[: good.rindex("{")] if damage == "cut" else damage)
+    done = online.make("batch-fetch", f"ID={batch_id}")
+    assert "its manifest was damaged, and is made again from jobs.db (3 pages)" in done.stderr
+    assert manifest.read_text() == good
+    assert "3 completed" in (
+        done.stdout + online.make("batch-fetch").stdout + " "
+    ) or online.fetched(batch_id)
+    assert online.statuses() == ["completed"] * 3
 
 
 def test_a_page_whose_image_has_changed_is_noticed(online: Station) -> None:
@@ -150,7 +168,7 @@ def test_what_cannot_be_tidied_up_is_no_failure_and_is_tidied_up_later(
         broken.setattr(calls, "delete_file", down)
         fetch.main([], standalone_mode=False)  # raises where it fails
     assert online.statuses() == ["completed"] * 2
-    assert online.journal()[-1] == "fetched"
+    assert online.journal()[-1] == "applied"
     assert online.good("batch-fetch") == ""
     settled = json.loads((online.folders()[0] / "journal.jsonl").read_text().splitlines()[-1])
     assert (settled["event"], settled["completed"]) == ("settled", 2)

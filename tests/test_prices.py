@@ -62,14 +62,16 @@ def test_the_two_lists_agree_on_the_default_model() -> None:
         assert found.price_list == "genai-prices 0.2.3"
 
 
-def test_where_the_two_lists_disagree_there_is_no_price_and_a_line_that_says_so(
+def test_where_the_two_lists_disagree_genai_prices_is_taken_and_a_line_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(
         DOCUMENTED, MODEL, {"batch": Rates(Decimal(1), Decimal("0.10"), Decimal(6))}
     )
-    assert price(MODEL, "batch", 3000, 0, 2600, LATER) is None
+    found = price(MODEL, "batch", 3000, 0, 2600, LATER)
+    assert found == (Decimal("0.0186"), "genai-prices 0.2.3")
     said = str(prices.remark(MODEL, "batch", LATER))
+    assert said.endswith("genai-prices 0.2.3 is taken")
     assert "says $1 in, $0.2 cached, $6 out" in said
     assert "says $1 in, $0.1 cached, $6 out" in said
 
@@ -91,3 +93,32 @@ def test_a_price_asks_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_amount_is_in_cents_and_finer_where_cents_say_too_little() -> None:
     shown = [prices.dollars(n) for n in (1234.5, 0.14, 0.0372)]
     assert shown == ["$1,234.50", "$0.140", "$0.0372"]
+
+
+def test_a_thousand_responses_of_a_day_ask_the_list_a_handful_of_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    ask = prices._ask
+
+    def counted(model: str, *more: Any) -> Any:
+        asked.append(model)
+        return ask(model, *more)
+
+    monkeypatch.setattr(prices, "_ask", counted)
+    prices._listed.cache_clear()
+    for second in range(1000):
+        assert price(MODEL, "batch", 3000, second, 2600, f"2026-11-02T12:00:00.{second:06d}+00:00")
+    assert len(asked) < 10
+
+
+@pytest.mark.parametrize("model", ["gemini-3.1-pro-preview", "gemini-2.5-pro", "gemini-2.5-flash"])
+@pytest.mark.parametrize("mode", ["realtime", "batch"])
+def test_the_rates_give_what_the_list_calculates_for_each_response(model: str, mode: str) -> None:
+    for prompt, cached, output in ((1, 0, 0), (3000, 0, 2600), (99_999, 40_000, 65_536)):
+        calculated = prices._ask(model, mode, LATER[:10], prompt, cached, output).total_price
+        assert usd(model, mode, prompt, cached, output) == calculated
+
+
+def test_a_time_that_is_none_has_no_price_and_no_traceback() -> None:
+    assert price(NO_BATCH_PRICE, "realtime", 3000, 0, 2600, "yesterday") is None

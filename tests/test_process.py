@@ -120,14 +120,16 @@ def test_a_refusal_for_a_moment_is_repeated_and_nobody_notices(
     assert [(r["status"], r["attempts"]) for r in hasty.rows()] == [("completed", 0)] * 2
 
 
-def test_an_api_that_is_down_for_ever_fails_the_pages_and_is_paid_nothing(
+def test_an_api_that_is_down_for_every_page_stops_the_run_and_costs_no_try(
     hasty: Station, emulator: Emulator
 ) -> None:
     hasty.rendered(2)
     before = emulator.ledger()["answers"]
     emulator.faults(generate_503=True)
-    assert "0 completed, 2 failed" in hasty.good("process", PYTHONPATH=str(hasty.folder))
-    assert "answered 503" in hasty.rows()[0]["last_error"]
+    done = hasty.make("process", PYTHONPATH=str(hasty.folder))
+    assert done.returncode != 0
+    assert "Error: Gemini API: answered 503" in done.stderr
+    assert [(r["status"], r["attempts"]) for r in hasty.rows()] == [("rendered", 0)] * 2
     assert emulator.ledger()["answers"] == before
 
 

@@ -52,7 +52,9 @@ def test_a_batch_that_the_api_no_longer_knows_gives_its_pages_back(
     urllib.request.urlopen(request).read()
     assert "knows no such batch" in online.error("batch-fetch")
     assert online.statuses() == ["submitted"]
-    assert "0 used" in online.good("batch-rescue", f"ID={batch_id}")
+    assert "proves nothing" in online.error("batch-rescue", f"ID={batch_id}")
+    assert online.statuses() == ["submitted"]
+    assert "0 used" in online.good("batch-rescue", f"ID={batch_id}", "SURE=1")
     assert online.statuses() == ["rendered"]
 
 
@@ -85,7 +87,7 @@ def test_a_batch_that_ends_just_before_the_cancel_is_used(
     assert online.statuses() == ["completed"] * 2
 
 
-def test_late_answers_of_a_batch_that_was_given_up_are_kept_and_counted(
+def test_late_responses_of_a_batch_that_was_given_up_complete_the_pages_that_still_wait(
     online: Station, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emulator.faults(batch_stays_pending=True)
@@ -101,8 +103,8 @@ def test_late_answers_of_a_batch_that_was_given_up_are_kept_and_counted(
     emulator.faults(batch_stays_pending=None)
     emulator.restart()
     said = wait_for(
-        lambda: "ran after" in (x := online.good("batch-fetch", f"ID={batch_id}")) and x, 30
+        lambda: "after it was" in (x := online.good("batch-fetch", f"ID={batch_id}")) and x, 30
     )
-    assert "2 responses are kept" in said
+    assert "2 more responses are kept" in said
     assert [row["mode"] for row in online.usage()] == ["batch"] * 2
-    assert online.statuses() == ["rendered"] * 2
+    assert online.statuses() == ["completed"] * 2

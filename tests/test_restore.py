@@ -46,7 +46,7 @@ def test_of_a_batch_that_the_api_forgot_as_well_the_pages_can_be_given_back(
     db.conn.commit()
     db.close()
     assert "the API knows no such batch with this key" in online.error("batch-fetch")
-    assert "1 given back" in online.good("batch-rescue", "ID=batches/gone")
+    assert "1 given back" in online.good("batch-rescue", "ID=batches/gone", "SURE=1")
     assert online.statuses() == ["rendered"]
     said = online.make("batch-fetch", "ID=batches/gone")
     assert (said.returncode, said.stderr) == (0, "batches/gone: nothing is left to fetch\n")

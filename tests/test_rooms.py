@@ -7,7 +7,7 @@ import pytest
 
 import flowsheets
 
-BASE = {"errors", "settings", "lock", "paths", "files", "display"}
+BASE = {"errors", "settings", "lock", "paths", "files", "display", "clock"}
 BELOW = {
     "page": BASE,
     "gemini": BASE | {"page"},

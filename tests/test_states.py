@@ -1,5 +1,6 @@
 """jobs.db: its states, its guard, and databases older than the batches."""
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -102,9 +103,9 @@ def test_a_claim_takes_waiting_pages_in_order_up_to_the_limit(
     for page in [PageId("b.pdf", 2), PageId("b.pdf", 10), PageId("a.pdf", 1)]:
         with_image(tmp_path, page)
         states.flip(jobs_db, [page], "pending", "rendered")
-    taken = states.claim(jobs_db, tmp_path, 2, 3, "submitted")
+    taken = states.claim(jobs_db, tmp_path, 2, 3, "submitted").pages
     assert taken == [PageId("a.pdf", 1), PageId("b.pdf", 2)]
-    assert states.claim(jobs_db, tmp_path, 2, 3, "processing") == [PageId("b.pdf", 10)]
+    assert states.claim(jobs_db, tmp_path, 2, 3, "processing").pages == [PageId("b.pdf", 10)]
 
 
 def test_a_claim_takes_failed_pages_that_have_tries_left(jobs_db: Database, tmp_path: Path) -> None:
@@ -113,18 +114,37 @@ def test_a_claim_takes_failed_pages_that_have_tries_left(jobs_db: Database, tmp_
         with_image(tmp_path, page)
     states.flip(jobs_db, pages(1), "pending", "failed", attempts=2, batch_id="batches/old")
     states.flip(jobs_db, [PageId("a.pdf", 2)], "pending", "failed", attempts=3)
-    assert states.claim(jobs_db, tmp_path, 9, 3, "processing") == pages(1)
+    assert states.claim(jobs_db, tmp_path, 9, 3, "processing").pages == pages(1)
     row = states.row(jobs_db, PageId("a.pdf", 1))
     assert row
     assert row["batch_id"] is None
     assert states.out_of_tries(jobs_db, 3) == 1
 
 
+@pytest.mark.parametrize("code", ["recitation", "safety", "prompt_blocked", "max_tokens"])
+def test_a_refused_page_is_not_taken_again_by_itself(
+    jobs_db: Database, tmp_path: Path, code: str
+) -> None:
+    states.register(jobs_db, pages(3))
+    reasons = (f"{code}: {code.upper()} at last", f"{code} without a colon", None)
+    for page, reason in zip(pages(3), reasons, strict=True):
+        states.flip(jobs_db, [page], "pending", "failed", count_try=True, last_error=reason)
+        if page.page_number > 1:
+            with_image(tmp_path, page)
+    assert [page.page_number for page, _ in states.to_render(jobs_db, 3)] == [2, 3]
+    with_image(tmp_path, PageId("a.pdf", 1))
+    assert [page.page_number for page, _ in states.waiting(jobs_db, 3)] == [2, 3]
+    taken = states.claim(jobs_db, tmp_path, 9, 3, "processing").pages
+    assert [page.page_number for page in taken] == [2, 3]
+    assert states.for_a_person(jobs_db) == 1
+    assert states.out_of_tries(jobs_db, 1) == 0
+
+
 def test_a_page_without_its_image_waits_for_render(jobs_db: Database, tmp_path: Path) -> None:
     states.register(jobs_db, pages(2))
     states.flip(jobs_db, pages(1), "pending", "rendered")
     states.flip(jobs_db, [PageId("a.pdf", 2)], "pending", "failed", count_try=True)
-    assert states.claim(jobs_db, tmp_path, 9, 3, "processing") == []
+    assert states.claim(jobs_db, tmp_path, 9, 3, "processing").pages == []
     assert states.counts(jobs_db) == {"pending": 1, "failed": 1}
     assert [page for page, _ in states.to_render(jobs_db, 3)] == pages(2)
 
@@ -155,3 +175,33 @@ def test_a_database_damaged_inside_is_one_clear_line_in_every_command(station: S
     for command in ("cost", "estimate", "compare", "index", "review", "export"):
         assert station.error(command).startswith(f"Error: {path}: ")
     assert path.read_bytes() == before
+
+
+def test_a_program_that_reads_for_long_is_waited_for_once_with_a_word(
+    jobs_db: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    states.register(jobs_db, pages(2))
+    monkeypatch.setattr(database, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0)
+    reader = sqlite3.connect(tmp_path / "jobs.db")
+    reading = reader.execute("SELECT * FROM jobs")
+    reading.fetchone()  # and not the rest: the reader holds the file
+    for _ in range(2):
+        with pytest.raises(Problem, match="is in use by another program, which does not let go"):
+            states.flip(jobs_db, pages(1), "pending", "rendered")
+    assert capsys.readouterr().err.count("waiting up to") == 1
+    reading.close()
+    reader.close()
+    assert states.flip(jobs_db, pages(1), "pending", "rendered") == pages(1)
+
+
+def test_jobs_db_follows_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o007)
+    try:
+        database.connect(tmp_path).close()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "jobs.db").stat().st_mode & 0o777 == 0o660

@@ -59,7 +59,9 @@ def test_no_open_batch_is_said(online: Station) -> None:
 
 def test_an_unknown_id_is_one_clear_line(online: Station) -> None:
     online.rendered(1)
-    assert online.error("batch-status", "ID=batches/nope").startswith("Error: ID: no batch")
+    assert online.error("batch-status", "ID=batches/nope").startswith(
+        "Error: ID: batches/nope is not a batch"
+    )
 
 
 def test_one_batchs_trouble_does_not_hide_the_others(online: Station) -> None:

@@ -2,7 +2,14 @@
 
 import json
 
+import pytest
+
 from emulator_process import Emulator
+from flowsheets import settings
+from flowsheets.batch import submit
+from flowsheets.batch.folder import load_batch
+from flowsheets.errors import Problem
+from flowsheets.gemini import calls
 from station import KEY, Station
 
 
@@ -87,12 +94,12 @@ def test_folders_that_were_built_wait_where_they_would_pass_a_limit_on_dollars(
     online.error("batch-submit", BATCH_PAGES="1")
     before = len(emulator.ledger()["batches"])
     said = online.error("batch-submit", "LIMIT=1", MAX_USD="0.001")
-    assert "MAX_USD: 1 pages may cost up to" in said
+    assert "MAX_USD: 1 page may cost up to" in said
     assert "It waits until then" in said
     assert online.make("batch-fetch", MAX_USD="0.001").stderr == ""  # cron is not nagged
     assert len(emulator.ledger()["batches"]) == before
-    # One page costs up to 2 cents: with room for two, the third waits for them to be fetched.
-    online.make("batch-submit", MAX_USD="0.045")
+    # One page costs up to 20 cents: with room for two, the third waits for them to be fetched.
+    online.make("batch-submit", MAX_USD="0.45")
     assert len(emulator.ledger()["batches"]) == before + 2
 
 
@@ -105,3 +112,22 @@ def test_a_key_with_a_line_break_inside_is_refused_and_shown_nowhere(online: Sta
         assert "secret" not in done.stdout + done.stderr
     assert not any(b"secret" in content for content in online.tree().values())
     assert online.rows()[0]["attempts"] == 0
+
+
+def test_an_unclear_batch_of_another_key_is_not_created_anew(
+    online: Station, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    online.rendered(1)
+    emulator.faults(create_503_before=1)
+    online.error("batch-submit", SUBMIT_GRACE="3600")
+    for name, value in online.environment(GEMINI_API_KEY="another-key-of-mine").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(calls, "find_batch", lambda name: None)  # its listing shows none
+
+    def paid(*_: object) -> None:
+        raise AssertionError("created anew")
+
+    monkeypatch.setattr(calls, "submit_batch", paid)
+    batch = load_batch(online.folders()[0])
+    with pytest.raises(Problem, match="was sent with another key"):
+        submit.send(batch, None, settings.load())

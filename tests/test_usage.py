@@ -132,8 +132,8 @@ def test_a_saved_answer_that_names_no_tier_is_of_the_mode_it_was_asked_for_in(
         saved = paths.real_time_response(tmp_path, page, states.now(), mode)
         files.write_whole(saved, json.dumps(said).encode())
         outcome = recover.read_saved(page, saved, "gemini-x")
-        assert outcome.paid
-        assert outcome.paid.mode == noted
+        assert outcome.billed
+        assert outcome.billed.mode == noted
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_usage_without_sense_stops_no_page_and_is_a_row_without_counts_and_price
     saved = paths.real_time_response(tmp_path, page, states.now())
     files.write_whole(saved, json.dumps(answer(usageMetadata=broken)).encode())
     outcome = recover.read_saved(page, saved, "gemini-3.1-pro-preview")
-    tally = results.settle(jobs_db, tmp_path, [outcome], old="processing")
+    tally = results.apply(jobs_db, tmp_path, [outcome], old="processing")
     assert tally.completed == 1
     (row,) = jobs_db.table("usage").rows
     assert [row[name] for name in NAMES.values()] == [None] * 5
@@ -188,3 +188,109 @@ def test_an_older_database_gains_the_table_and_keeps_its_jobs(tmp_path: Path) ->
     again = database.connect(tmp_path)
     assert list(again.table("jobs").rows) == before
     assert again.table("usage").count == 0
+
+
+def test_thinking_that_shows_in_the_total_alone_is_billed_as_output() -> None:
+    found = {"promptTokenCount": 2283, "candidatesTokenCount": 672, "totalTokenCount": 11955}
+    counted = usage.tokens({"usageMetadata": found})
+    assert counted == usage.Tokens(2283, 0, 672, 9000, 11955)
+    assert counted.output == 9672
+    one = usage.Answer(
+        PageId("a.pdf", 1), "b", "batch", "gemini-3.1-pro-preview", "x", counted, "2026-11-01"
+    )
+    assert usage.row(one)[-2] == pytest.approx(0.002283 + 9672 * 6e-6)
+
+
+@pytest.mark.parametrize(
+    ("more", "prompt", "thoughts"),
+    [
+        ({"thoughtsTokenCount": 400, "totalTokenCount": 6000}, 3000, 400),
+        ({"thoughtsTokenCount": 400, "totalTokenCount": 5600}, 3000, 400),  # a total without it
+        ({"cachedContentTokenCount": 2000, "totalTokenCount": 5600}, 3000, 0),
+        ({"toolUsePromptTokenCount": 50, "totalTokenCount": 5650}, 3050, 0),
+        ({"totalTokenCount": None}, 3000, 0),
+    ],
+)
+def test_what_is_counted_elsewhere_is_not_thinking(
+    more: dict[str, Any], prompt: int, thoughts: int
+) -> None:
+    counted = usage.tokens({"usageMetadata": GOOD | more})
+    assert counted
+    assert (counted.prompt_token_count, counted.thoughts_token_count) == (prompt, thoughts)
+
+
+def test_an_older_database_has_its_hidden_thinking_counted_and_priced_once(tmp_path: Path) -> None:
+    db = database.connect(tmp_path)
+    with database.transaction(db):
+        for number, total in ((1, 11955), (2, 2955)):
+            tokens = usage.Tokens(2283, 0, 672, 0, total)
+            at = f"2026-11-01T12:00:0{number}+00:00"
+            one = usage.Answer(
+                PageId("a.pdf", number), None, "batch", "gemini-3.1-pro-preview", "x", tokens, at
+            )
+            usage.note(db, [usage.row(one)])
+    for column in ("finish_reason", "thinking"):
+        db.execute(f"ALTER TABLE usage DROP COLUMN {column}")
+    db.close()
+    again = database.connect(tmp_path)
+    first, second = again.table("usage").rows_where(order_by="page_number")
+    assert (first["thoughts_token_count"], second["thoughts_token_count"]) == (9000, 0)
+    assert first["usd"] == pytest.approx(0.060315)
+    assert second["usd"] == pytest.approx(0.006315)
+
+
+def test_the_table_made_again_from_responses_is_the_same(online: Station) -> None:
+    online.rendered(2)
+    online.fetched(online.submitted())
+    rows = online.usage()
+    assert [row["finish_reason"] for row in rows] == ["STOP", "STOP"]
+    db = database.connect(online.data)
+    made = [usage.row(answer) for answer, _, _ in usage.noted(db)]
+    with database.transaction(db):
+        usage.note(db, made)
+        usage.note(db, made)
+    assert online.usage() == rows
+    db.table("usage").delete_where()
+    with database.transaction(db):
+        usage.note(db, made)
+    assert online.usage() == rows
+
+
+def test_what_the_api_does_not_count_is_unknown_and_what_it_hides_is_found(
+    online: Station, emulator: Emulator
+) -> None:
+    before = len(emulator.ledger()["answers"])
+    emulator.faults(answer_no_usage=0, answer_thinking_in_total="1,2", answer_other_model=2)
+    online.rendered(3)
+    online.fetched(online.submitted())
+    none, hidden, other = online.usage()
+    assert (none["prompt_token_count"], none["usd"]) == (None, None)
+    (bill,) = (bill for bill in billed_since(emulator, before) if bill["index"] == 1)
+    assert hidden["thoughts_token_count"] == bill["usage"]["thoughtsTokenCount"] == 9000
+    assert other["usd"] < hidden["usd"] / 3
+    said = online.make("cost")
+    assert "1 response without a known price on top" in said.stdout
+    assert "gemini-3.1-pro-preview was asked and gemini-2.5-flash answered" in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("model", "family"),
+    [
+        ("gemini-3.1-pro-preview", "gemini-3.1-pro"),
+        ("gemini-3.1-pro-preview-05-2026", "gemini-3.1-pro"),
+        ("gemini-2.5-flash-001", "gemini-2.5-flash"),
+        ("gemini-2.5-flash-lite", "gemini-2.5-flash-lite"),
+        ("gemini-2.5-flash-lite-preview-09-2025", "gemini-2.5-flash-lite"),
+        ("gemini-99", "gemini-99"),
+    ],
+)
+def test_versions_of_a_model_are_one_family(model: str, family: str) -> None:
+    assert usage.family(model) == family
+
+
+def test_a_name_for_the_newest_model_is_answered_by_any() -> None:
+    asked = usage.Answer(PageId("a", 1), None, "realtime", "gemini-flash-latest", "", None, "")
+    assert not usage.another_model(asked._replace(model_version="gemini-3.5-flash"))
+    assert usage.another_model(
+        asked._replace(model="gemini-3.1-pro", model_version="models/gemini-2.5-flash")
+    )

@@ -12,6 +12,7 @@ from emulator.caches import Caches, contents_of
 from emulator.errors import invalid
 from emulator.faults import Faults
 from emulator.files import Files
+from emulator.models import OUTPUT_TOKENS, check_output
 from emulator.schema import Json, decode_base64
 from emulator.usage import CHARACTERS_PER_TOKEN, prompt_tokens, usage_metadata
 
@@ -41,10 +42,12 @@ class Answerer:
     def answer(self, model: str, request: Json, row: int | None) -> Answer:
         """Answers a checked request; `row` is its place in a batch, None in real time.
 
-        Raises ApiError: 403 for a cache or a file that is gone, 400 for a cache of another model or
-        an image that cannot be read. What is refused is not billed.
+        Raises ApiError: 403 for a cache or a file that is gone, 400 for a cache of another model,
+        an image that cannot be read, or a ceiling or a thinking level that the model does not take.
+        What is refused is not billed. Thinking and text together end at maxOutputTokens.
         """
         config = request.get("generationConfig", {})
+        check_output(model, config)
         prompt = contents_of(request)
         cached: list[Json] = []
         if "cachedContent" in request:
@@ -57,14 +60,16 @@ class Answerer:
             cached = contents_of(cache)
         image = self._image(prompt) or self._image(cached)
         text, reason = misshapen.text(self._text(image, config, row), self.faults, row)
-        limit = int(config.get("maxOutputTokens", 0)) * CHARACTERS_PER_TOKEN
-        if limit and len(text) > limit:
-            text, reason = text[:limit], "MAX_TOKENS"
+        ceiling = int(config.get("maxOutputTokens", OUTPUT_TOKENS))
+        thinking = min(misshapen.thinking(ceiling, self.faults, row), ceiling)
+        room = (ceiling - thinking) * CHARACTERS_PER_TOKEN
+        if len(text) > room:
+            text, reason = text[:room], "MAX_TOKENS"
         usage = usage_metadata(
             prompt_tokens(prompt, config),
             prompt_tokens(cached, config),
             text,
-            misshapen.thoughts(self.faults, row),
+            thinking,
         )
         if "serviceTier" in request:
             usage["serviceTier"] = request["serviceTier"].lower()
@@ -81,7 +86,8 @@ class Answerer:
         }
         digest = hashlib.sha256(image).hexdigest() if image else None
         response = misshapen.response(response, self.faults, row)
-        return Answer(response, {"image_sha256": digest, "model": model, "usage": usage})
+        bill = {"image_sha256": digest, "model": model, "usage": dict(usage)}
+        return Answer(misshapen.reported(response, self.faults, row), bill)
 
     def _image(self, contents: list[Json]) -> bytes | None:
         """The first image among the parts, whether sent along or as a file."""
@@ -104,6 +110,4 @@ class Answerer:
         page = misshapen.page(page, self.faults, row)
         if config.get("responseMimeType") == "application/json":
             return json.dumps(page, ensure_ascii=False, separators=(",", ":"))
-        return "\n".join(
-            entry["raw_text"] for quadrant in page["quadrants"] for entry in quadrant["entries"]
-        )
+        return "\n".join(entry["raw_text"] for entry in misshapen.entries(page))

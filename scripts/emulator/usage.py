@@ -38,17 +38,17 @@ def prompt_tokens(contents: list[Json], generation_config: Json) -> dict[str, in
 
 
 def usage_metadata(
-    prompt: dict[str, int], cached: dict[str, int], answer: str, thoughts: str = ""
+    prompt: dict[str, int], cached: dict[str, int], answer: str, thinking: int = 0
 ) -> dict[str, Any]:
     """The usage of one answer, as `usageMetadata` has it.
 
-    `cached` counts what came from a cache; promptTokenCount includes it, as at Google.
+    `cached` counts what came from a cache; promptTokenCount includes it, as at Google. `thinking`
+    is tokens.
     Zero counts are left out.
     """
     both = {name: prompt.get(name, 0) + cached.get(name, 0) for name in prompt | cached}
     total_prompt = sum(both.values())
     candidates = text_tokens(len(answer))
-    thinking = text_tokens(len(thoughts))
     counts = {
         "promptTokenCount": total_prompt,
         "candidatesTokenCount": candidates,

@@ -6,6 +6,7 @@ lock       one at a time
 paths      PageId, and every path
 files      how a file appears: whole
 display    texts and times as they are shown
+clock      how long ago, also where somebody has set the clock
 
 page/      one page
   schema     its shape: what the model fills, and the result on disk
@@ -14,6 +15,8 @@ page/      one page
   dates      days in a PDF's name and on a page, and whether both can be right
   request    its request (with prompt.md), the same in real time and in a batch
   response   the API's response: the page in it, or the reason why there is none
+  envelope   the objects in its text, whatever was written around them
+  mend       small deviations from the shape, put right and named
 
 gemini/    the Gemini API
   client     the SDK's client, and its errors as ours
@@ -24,10 +27,14 @@ money/     tokens and dollars
   prices     tokens to dollars; the only importer of genai-prices
   usage      what was billed, a row a response
   estimate   what pages will cost
+  storage    what prompt caches cost while they are kept
 
 jobs/      jobs.db
   database   opened, its tables, its transactions
   states     the page's state machine, drawn; all SQL on the table jobs
+  folders    what of the folders on disk this database has taken in
+  pauses     pages that wait before they are sent again by themselves
+  mended_answers  pages whose response was put right as it was read
   date_checks  pages whose date contradicts their PDF's name
 
 batch/     a batch, from pages to results
@@ -36,8 +43,10 @@ batch/     a batch, from pages to results
   prompt_cache  the prompt, kept at the API
   budget     MAX_USD
   submit     from a folder to a batch at the API, once
+  fetch      from a batch that ended to its result file, whole
   results    from responses to pages
-  recover    what a killed command left behind
+  images     whether a page still shows what was sent
+  recover    jobs.db brought in line with the folders
   restore    a folder that was lost, from jobs.db
   compare    the same pages in both modes, side by side
 

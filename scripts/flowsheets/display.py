@@ -17,8 +17,10 @@ def shortened(text: str, letters: int) -> str:
     return line if len(line) <= letters else f"{line[: letters - 3]}..."
 
 
-def age(since: datetime) -> str:
-    """The time since then, in minutes, hours or days; 0 min for a time in the future."""
+def age(since: datetime | None) -> str:
+    """The time since then, in minutes, hours or days; 0 min for a time in the future, or none."""
+    if since is None:
+        return "0 min"
     minutes = max(int((datetime.now(UTC) - since).total_seconds()) // 60, 0)
     if minutes < 120:
         return f"{minutes} min"

@@ -53,6 +53,12 @@ class Command(click.Command):
 
 def of_database(error: sqlite3.DatabaseError) -> Problem:
     """The one line for a jobs.db that is full, locked for long, read-only or damaged inside."""
+    if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+        return Problem(
+            "jobs.db",
+            "is in use by another program, which does not let go",
+            "Close it, and run the command again; nothing is lost",
+        )
     if isinstance(error, sqlite3.OperationalError):
         return Problem("jobs.db", str(error), "Run the command again; nothing is lost")
     return Problem("jobs.db", str(error), MEND_JOBS_DB)
@@ -99,6 +105,44 @@ class Count(click.ParamType[int | None]):
                 f"Give {self.variable}=10",
             )
         return int(text)
+
+
+class Switch(click.ParamType[bool]):
+    """An option that takes 1, or 0 or nothing; anything else is a `Problem` that names it."""
+
+    name = "switch"
+
+    def __init__(self, variable: str) -> None:
+        self.variable = variable
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> bool:
+        text = str(value).strip()
+        if text not in ("", "0", "1"):
+            shown = text if len(text) <= 40 else f"{text[:40]}..."
+            raise Problem(self.variable, f"{shown!r} is not 0 or 1", f"Give {self.variable}=1")
+        return text == "1"
+
+
+class OneOf(click.Choice[str]):
+    """An option that takes one of some words; anything else is a `Problem` that names it.
+
+    The empty string, which Make passes on where you gave nothing, is taken as well.
+    """
+
+    def __init__(self, variable: str, *words: str) -> None:
+        super().__init__(("", *words), case_sensitive=False)
+        self.variable = variable
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return super().convert(str(value).strip(), param, ctx)
+        except click.BadParameter as error:
+            known = ", ".join(self.choices[1:])
+            raise Problem(
+                self.variable, f"{value!r} is unknown", f"Give {known}, or none"
+            ) from error
 
 
 def warn(line: str) -> None:

@@ -4,6 +4,7 @@ import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -87,6 +88,23 @@ def _sync(folder: Path) -> None:
         sync_folder(folder)
     except OSError as error:
         raise cannot_write(folder, error) from error
+
+
+def put_aside(path: Path) -> Path:
+    """Keep a file beside itself under a name that ends in the time; returns that name.
+
+    Raises `Problem` where the folder cannot be written.
+    """
+    now = datetime.now(UTC)
+    kept = path.with_name(f"{path.name}.{now:%Y-%m-%dT%H%M%S}")
+    if kept.exists():
+        kept = path.with_name(f"{path.name}.{now:%Y-%m-%dT%H%M%S.%f}")
+    try:
+        os.rename(path, kept)
+    except OSError as error:
+        raise cannot_write(kept, error) from error
+    _sync(path.parent)
+    return kept
 
 
 def sync_folder(folder: Path) -> None:

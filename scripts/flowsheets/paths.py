@@ -1,5 +1,6 @@
 """Every path of the project, made here alone."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -60,18 +61,23 @@ def page_name(page: PageId) -> str:
     return f"{_stem(page)}/{_leaf(page)}"
 
 
+def responses_folder(data_root: Path, page: PageId) -> Path:
+    """The folder of the real-time responses to the pages of a PDF."""
+    return data_root / "responses" / _stem(page)
+
+
 def real_time_response(data_root: Path, page: PageId, at: str, mode: str = "realtime") -> Path:
-    """A real-time answer, verbatim; `at` is an ISO time, so that names sort by time.
+    """A real-time response, verbatim; `at` is an ISO time, so that names sort by time.
 
     One that was asked for in another mode (`flex`) says so before the `.json`.
     """
     name = f"{_leaf(page)}.{at.replace(':', '')}" + (f".{mode}" if mode != "realtime" else "")
-    return data_root / "responses" / _stem(page) / f"{name}.json"
+    return responses_folder(data_root, page) / f"{name}.json"
 
 
 def asked_for(saved: Path) -> tuple[str, str]:
-    """When and in which mode a real-time answer was asked for, by its name: (ISO UTC, mode)."""
-    at = saved.name.removesuffix(".json").partition(".")[2]
+    """When and in which mode a real-time response was asked for, by its name: (ISO UTC, mode)."""
+    at = saved.name.removesuffix(".json").removesuffix(_RETRIED).partition(".")[2]
     mode = "flex" if at.endswith(".flex") else "realtime"
     try:
         moment = datetime.fromisoformat(at.removesuffix(".flex")).astimezone(UTC)
@@ -81,15 +87,35 @@ def asked_for(saved: Path) -> tuple[str, str]:
 
 
 def real_time_responses(data_root: Path, page: PageId) -> list[Path]:
-    """All real-time answers that are kept for the page, oldest first."""
-    folder = data_root / "responses" / _stem(page)
+    """All real-time responses that are kept for the page, oldest first."""
+    folder = responses_folder(data_root, page)
     return sorted(folder.glob(f"{_leaf(page)}.*.json")) if folder.is_dir() else []
 
 
+def pages_with_responses(data_root: Path, pdf_path: str) -> list[PageId]:
+    """The pages of a PDF that real-time responses are kept for, in order."""
+    folder = responses_folder(data_root, PageId(pdf_path, 1))
+    names = (re.match(r"page-(\d+)\..*\.json$", path.name) for path in folder.iterdir())
+    return [PageId(pdf_path, number) for number in sorted({int(n[1]) for n in names if n})]
+
+
 def broken_responses(data_root: Path, page: PageId) -> list[Path]:
-    """Real-time answers that a kill kept from becoming whole."""
-    folder = data_root / "responses" / _stem(page)
-    return list(folder.glob(f"{_leaf(page)}.*.json.part")) if folder.is_dir() else []
+    """Real-time responses that a kill kept from becoming whole."""
+    folder = responses_folder(data_root, page)
+    return list(folder.glob(f"{_leaf(page)}.*.part")) if folder.is_dir() else []
+
+
+_RETRIED = ".retried"  # before the .json of a response whose page is to be read again
+
+
+def retried(saved: Path) -> Path:
+    """The name of a real-time response once a person wants its page to be read again."""
+    return saved if was_retried(saved) else saved.with_name(f"{saved.stem}{_RETRIED}.json")
+
+
+def was_retried(saved: Path) -> bool:
+    """Whether a person wanted the page to be read again after this response."""
+    return saved.stem.endswith(_RETRIED)
 
 
 def _stem(page: PageId) -> str:

@@ -1,26 +1,32 @@
 """The settings: environment first, then `.env` at the top of the project, then the default."""
 
+import hashlib
+import io
 import os
 import re
+import secrets
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
-from dotenv import load_dotenv
+from dotenv import dotenv_values
 
-from flowsheets.errors import Problem
+from flowsheets.errors import Problem, warn
 
 TOP = Path(__file__).resolve().parents[2]  # where the Makefile and .env are
 MEDIA_RESOLUTIONS = ("low", "medium", "high", "ultra_high")
 CACHES = ("auto", "off")
+THINKING = ("minimal", "low", "medium", "high")
 
 
 @dataclass(frozen=True)
 class Settings:
     """Every setting but the key and the API's address, which `gemini` alone reads.
 
-    Folders are absolute paths. `submit_grace` is in seconds, `max_usd` in dollars (None: no limit),
-    the other numbers are counts.
+    Folders are absolute. `submit_grace` is in seconds, `max_usd` in dollars (None: no limit),
+    `max_output_tokens` in tokens of one response, the other numbers are counts. `thinking` is one
+    of THINKING, or None for the model's own level.
     """
 
     model: str
@@ -34,24 +40,16 @@ class Settings:
     batch_pages: int
     max_usd: Decimal | None
     cache: str
+    max_output_tokens: int
+    thinking: str | None
 
 
 def load() -> Settings:
     """Read the settings. Raises `Problem` for a value that makes no sense."""
     _load_dotenv()
-    resolution = _text("GEMINI_MEDIA_RESOLUTION", "high").lower()
-    if resolution not in MEDIA_RESOLUTIONS:
-        raise Problem(
-            "GEMINI_MEDIA_RESOLUTION",
-            f"{resolution!r} is unknown",
-            f"Give one of {', '.join(MEDIA_RESOLUTIONS)}",
-        )
-    cache = _text("GEMINI_CACHE", "auto").lower()
-    if cache not in CACHES:
-        raise Problem("GEMINI_CACHE", f"{cache!r} is unknown", "Give auto or off")
     return Settings(
         model=_text("GEMINI_MODEL", "gemini-3.1-pro-preview").removeprefix("models/"),
-        media_resolution=resolution,
+        media_resolution=_one_of("GEMINI_MEDIA_RESOLUTION", "high", MEDIA_RESOLUTIONS),
         scans_root=_folder("SCANS_ROOT", "scans"),
         data_root=_folder("DATA_ROOT", "."),
         render_concurrency=_number("RENDER_CONCURRENCY", 4, least=1),
@@ -60,7 +58,10 @@ def load() -> Settings:
         submit_grace=_number("SUBMIT_GRACE", 300, least=0),
         batch_pages=_number("BATCH_PAGES", 1000, least=1),
         max_usd=_dollars("MAX_USD"),
-        cache=cache,
+        cache=_one_of("GEMINI_CACHE", "auto", CACHES),
+        # A page takes 2,600 tokens, and thinking comes on top; the models' own ceiling is 65,536.
+        max_output_tokens=_number("MAX_OUTPUT_TOKENS", 32_768, least=1),
+        thinking=_one_of("GEMINI_THINKING", "", ("", *THINKING)) or None,
     )
 
 
@@ -74,15 +75,65 @@ def api_key() -> str:
             "holds letters that no key has" if key else "is not set",
             "Put your key into .env, as .env.example shows",
         )
+    if dotenv().get("GEMINI_API_KEY"):
+        _warn_if_others_can_read(TOP / ".env")
     return key
 
 
+def new_salt() -> str:
+    """What makes a fingerprint of its own; it is no secret."""
+    return secrets.token_hex(8)
+
+
+def key_fingerprint(salt: str) -> str:
+    """Tells one API key from another, and does not tell the key: a salted digest, hex."""
+    return hashlib.sha256(f"{salt}:{api_key()}".encode()).hexdigest()[:16]
+
+
 def _load_dotenv() -> None:
-    load_dotenv(TOP / ".env", override=False)
+    """Settings of `.env` that the environment does not have. Raises `Problem`.
+
+    An empty GEMINI_API_KEY, as some CI systems and shells leave one, counts as none.
+    """
+    for name, value in dotenv().items():
+        empty_key = name == "GEMINI_API_KEY" and not os.environ.get(name, "").strip()
+        if value is not None and (empty_key or name not in os.environ):
+            os.environ[name] = value
+
+
+def dotenv() -> dict[str, str | None]:
+    """What `.env` sets, {} without one. Raises `Problem` where it is not UTF-8 text."""
+    path = TOP / ".env"
+    if not path.is_file():
+        return {}
+    try:
+        text = path.read_bytes().decode("utf-8-sig")  # some editors begin a file with a BOM
+    except ValueError:
+        text = "\0"
+    if "\0" in text:  # as every second byte of UTF-16 without a BOM is
+        raise Problem(path, "is not UTF-8 text", "Save it as UTF-8")
+    return dotenv_values(stream=io.StringIO(text))
+
+
+@cache  # one line a command
+def _warn_if_others_can_read(path: Path) -> None:
+    if path.stat().st_mode & 0o044:
+        warn(f"{path} holds your key, and others on this machine can read it: chmod 600 {path}")
 
 
 def _text(name: str, default: str) -> str:
     return os.environ.get(name, "").strip() or default
+
+
+def _one_of(name: str, default: str, words: tuple[str, ...]) -> str:
+    word = _text(name, default).lower()
+    if word not in words:
+        *others, last = filter(None, words)
+        known = f"{', '.join(others)} or {last}"
+        raise Problem(
+            name, f"{word!r} is unknown", f"Give {known}" + (", or unset it" if "" in words else "")
+        )
+    return word
 
 
 def _folder(name: str, default: str) -> Path:
@@ -98,7 +149,7 @@ def _number(name: str, default: int, least: int) -> int:
     text = _text(name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= least):
         raise Problem(
-            name, f"{text!r} is no whole number of {least} or more", f"Give {name}={default}"
+            name, f"{text!r} is not a whole number of {least} or more", f"Give {name}={default}"
         )
     return int(text)
 
@@ -108,5 +159,5 @@ def _dollars(name: str) -> Decimal | None:
     if not text:
         return None
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) or not Decimal(text):
-        raise Problem(name, f"{text!r} is no amount of dollars above 0", f"Give {name}=5.00")
+        raise Problem(name, f"{text!r} is not an amount of dollars above 0", f"Give {name}=5.00")
     return Decimal(text)

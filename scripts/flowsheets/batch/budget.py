@@ -1,75 +1,102 @@
-"""MAX_USD, held against what new pages and all that is still out may cost."""
+"""MAX_USD: no new page is sent where it, with all that is still out, may cost more."""
 
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 
 from sqlite_utils import Database
 
 from flowsheets import paths
-from flowsheets.batch.folder import load_batch, open_folders
+from flowsheets.batch.folder import Batch, load_batch, open_folders
 from flowsheets.errors import Problem
 from flowsheets.jobs import states
 from flowsheets.money import estimate, prices
-from flowsheets.money.estimate import Basis
 from flowsheets.settings import Settings
+
+# The ceiling of the models themselves (documented), for folders from before requests had their own.
+MODELS_CEILING = 65_536
 
 
 def hold_to_limit(
-    config: Settings,
+    db: Database,
+    settings: Settings,
     new: int,
-    of: Basis,
     modes: tuple[str, ...] = ("batch",),
     sent: bool = False,
 ) -> None:
-    """Raise `Problem` where new pages, with what is still out, may go past MAX_USD.
+    """Raise `Problem` where `new` pages, with what is still out, may go past MAX_USD.
 
-    A new page is read once in each of `modes`. With `sent`, only what the API has counts as out:
-    folders that wait are new pages themselves.
+    Returns at once where there is no limit, or no new page. A new page is read once in each of
+    `modes`. With `sent`, only what the API has counts as out: folders that wait are new pages
+    themselves. What was spent before does not count.
     """
-    if config.max_usd is None:
+    if settings.max_usd is None or not new:
         return
-    out = _out(config, of, sent)
-    each = [estimate.cost(config.model, mode, new, of.high) for mode in modes]
-    known = [dollars for dollars in (*each, out) if dollars is not None]
-    if len(known) <= len(each):
+    basis = estimate.basis(db, settings)
+    each = _known([estimate.held(settings.model, mode, 1, basis) for mode in modes])
+    out = _known([_held(db, settings, batch, modes) for batch, modes in _out(settings, sent)])
+    if each is None or out is None:
         raise Problem(
             "MAX_USD",
-            f"cannot be kept to: {prices.remark(config.model, 'batch') or 'no known price'}",
+            f"cannot be kept to: {prices.remark(settings.model, 'batch') or 'no known price'}",
             "Unset it, or take a GEMINI_MODEL with a known price",
         )
-    total = sum(known)
-    if total > config.max_usd:
-        waiting = f" and what is still out ({prices.dollars(out)})" if out else ""
-        raise Problem(
-            "MAX_USD",
-            f"{new} pages{waiting} may cost up to {prices.dollars(total)},"
-            f" the limit is {prices.dollars(config.max_usd)}{estimate.on_top(of)}",
-            "Give a smaller LIMIT or a larger MAX_USD, or fetch what is out; nothing was sent",
-        )
+    if each * new + out <= settings.max_usd:
+        return
+    waiting = f" and what is still out ({prices.dollars(out)})" if out else ""
+    first = f"; until {estimate.ENOUGH} pages are read, each counts at MAX_OUTPUT_TOKENS"
+    raise Problem(
+        "MAX_USD",
+        f"{new:,} page{'s' * (new != 1)}{waiting} may cost up to"
+        f" {prices.dollars(each * new + out)}, the limit is {prices.dollars(settings.max_usd)}"
+        f"{'' if basis.known else first}",
+        f"{_fix(settings.max_usd - out, each)}; nothing was sent",
+    )
 
 
-def _out(config: Settings, of: Basis, sent: bool) -> Decimal | None:
-    """What is out and not settled may cost at the most: batches, comparisons, folders not sent yet.
-
-    In dollars; None where a model has no known price.
-    """
-    total = Decimal(0)
-    for folder in (
-        *open_folders(config.data_root),
-        *open_folders(config.data_root, paths.comparisons),
-    ):
-        with suppress(Problem):  # a damaged folder is told by whoever works on it
-            batch = load_batch(folder)
-            if sent and not batch.may_be_sent:
-                continue
-            model = (batch.last("built") or {}).get("model") or config.model
-            one = estimate.cost(model, "batch", len(batch.lines), of.high)
-            if one is None:
-                return None
-            total += one
-    return total
+def as_built(batch: Batch, settings: Settings) -> Settings:
+    """The settings with which the folder's requests were made, which decide what it may cost."""
+    built = batch.last("built") or {}
+    return replace(
+        settings,
+        model=built.get("model") or settings.model,
+        max_output_tokens=built.get("max_output_tokens") or MODELS_CEILING,
+        thinking=built.get("thinking"),
+    )
 
 
 def still_out(db: Database) -> int:
-    """Pages in batches that are not settled yet, sent or about to be."""
+    """Pages in batches that have not ended yet, sent or about to be."""
     return states.counts(db).get("submitted", 0)
+
+
+def _out(settings: Settings, sent: bool) -> Iterator[tuple[Batch, tuple[str, ...]]]:
+    """Batches whose results are not applied yet, and the modes that their pages are read in."""
+    for place, modes in (
+        (paths.batches, ("batch",)),
+        (paths.comparisons, ("batch", "realtime")),
+    ):
+        for folder in open_folders(settings.data_root, place):
+            with suppress(Problem):  # whoever works on a damaged folder reports it
+                batch = load_batch(folder)
+                if batch.may_be_sent or not sent:
+                    yield batch, modes
+
+
+def _held(db: Database, settings: Settings, batch: Batch, modes: tuple[str, ...]) -> Decimal | None:
+    own = as_built(batch, settings)
+    basis = estimate.basis(db, own)
+    return _known([estimate.held(own.model, mode, len(batch.lines), basis) for mode in modes])
+
+
+def _known(dollars: list[Decimal | None]) -> Decimal | None:
+    """The sum; None where one of them is not known."""
+    known = [each for each in dollars if each is not None]
+    return sum(known, Decimal(0)) if len(known) == len(dollars) else None
+
+
+def _fix(left: Decimal, each: Decimal) -> str:
+    fitting = int(left / each) if left > 0 else 0
+    smaller = f"Give LIMIT={fitting}, a larger MAX_USD" if fitting else "Give a larger MAX_USD"
+    return f"{smaller}, or fetch what is out"

@@ -27,12 +27,10 @@ LINE_BYTES = 200  # key, quotes and braces around a request, at the most
 CacheMaker = Callable[[str], tuple[str, int] | None]
 
 
-def sized(
-    data_root: Path, pages: Iterable[PageId], media_resolution: str
-) -> list[tuple[PageId, int]]:
+def sized(pages: Iterable[PageId], settings: Settings) -> list[tuple[PageId, int]]:
     """Each page with the bytes of its line in requests.jsonl, at the most, from its PNG's size."""
-    overhead = len(orjson.dumps(page_request("", media_resolution))) + LINE_BYTES
-    return [(page, overhead + _base64_bytes(data_root, page)) for page in pages]
+    overhead = len(orjson.dumps(page_request("", settings))) + LINE_BYTES
+    return [(page, overhead + _base64_bytes(settings.data_root, page)) for page in pages]
 
 
 def split(
@@ -57,6 +55,7 @@ def write_folder(
     config: Settings,
     make_cache: CacheMaker | None,
     bar: "tqdm[None]",
+    sequence: int = 0,
 ) -> dict[str, Any] | None:
     """Write the folder; returns its journal's first event, {pages, bytes, …}.
 
@@ -67,7 +66,7 @@ def write_folder(
     batch = Batch(part, [])
     cache = None
     if make_cache:
-        batch.note("cache_asked")  # so that a cache which a kill leaves behind is found
+        batch.add("cache_asked")  # so that a cache which a kill leaves behind is found
         cache = make_cache(folder.name)
     cached_content = cache[0] if cache else None
     requests = part / "requests.jsonl"
@@ -81,7 +80,7 @@ def write_folder(
             key = request_key(folder.name, len(batch.lines))
             # As a fragment: base64 needs no escaping, and 200 kB a page need not be looked through.
             quoted = orjson.Fragment(b'"' + base64.b64encode(image) + b'"')
-            request = page_request(quoted, config.media_resolution, cached_content)
+            request = page_request(quoted, config, cached_content)
             writer.write({"key": key, "request": request})
             batch.lines.append(
                 Line(
@@ -97,11 +96,16 @@ def write_folder(
         return None
     write_lines(part / "manifest.jsonl", batch.lines)
     facts: dict[str, Any] = {"pages": len(batch.lines), "bytes": requests.stat().st_size}
+    facts["sequence"] = (
+        sequence  # among the folders of this data root, by which a page's latest is told
+    )
     facts["model"] = config.model  # in no request; what was estimated is what is asked
+    facts["max_output_tokens"] = config.max_output_tokens  # the two that decide what it may cost
+    facts["thinking"] = config.thinking
     if cache:
         name, tokens = cache
         facts |= {"cached_content": name, "cached_tokens": tokens}
-    built = batch.note("built", **facts)
+    built = batch.add("built", **facts)
     try:
         os.rename(part, folder)
         files.sync_folder(folder.parent)

@@ -59,7 +59,7 @@ class Difference(NamedTuple):
 
 def model(batch: Batch) -> str:
     """The model that was asked, in both ways."""
-    return str((batch.last("create_sent") or {}).get("model", ""))
+    return batch.model or ""
 
 
 def real_time_answer(batch: Batch, index: int, at: str) -> Path:
@@ -86,15 +86,10 @@ def of_real_time(batch: Batch) -> Way:
 def of_batch(batch: Batch) -> Way:
     """The answers in the batch's result file, matched by key."""
     way = Way()
-    sent = batch.last("create_sent") or {}
-    index_of = {line["key"]: line["index"] for line in batch.lines}
-    responses = batch.folder / "responses.jsonl"
-    seen = results.sight(batch, responses)
-    with responses.open("rb") as file:
-        for key, offset in seen.offsets.items():
-            file.seek(offset)
-            answer = orjson.loads(file.readline()).get("response")
-            _add(way, batch, index_of[key], answer, batch.batch_id, sent.get("at", ""))
+    for line, answers in results.by_line(batch, results.check_file(batch)):
+        for answer in answers:
+            body = answer.get("response")
+            _add(way, batch, line["index"], body, batch.batch_id, batch.asked_at or "")
     return way
 
 
@@ -121,7 +116,9 @@ def _add(way: Way, batch: Batch, index: int, answer: Any, batch_id: str | None, 
     version = results.model_version(answer, model(batch))
     page = page_of(batch.lines[index])
     counted = usage.tokens(answer)
-    way.paid.append(usage.Answer(page, batch_id, mode, model(batch), version, counted, at))
+    way.paid.append(
+        usage.Answer(page, batch_id, mode, model(batch), version, counted, at, batch.thinking)
+    )
     reading = response.read(answer)
     if isinstance(reading, PageReading):
         way.readings[index] = reading

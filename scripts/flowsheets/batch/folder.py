@@ -3,32 +3,91 @@
 manifest.jsonl   a line a page: index, key, pdf_path, page_number, image_sha256, batch_id
 requests.jsonl   what is uploaded: {"key", "request"} a line, in the same order
 journal.jsonl    a line an event: the intent before each call that counts, the outcome after it
-batch.json       the API's last word on the batch, verbatim
+batch.json       the API's last reply about the batch, verbatim
 responses.jsonl  the result file, verbatim, kept
 
-The folder's name is the batch's `display_name`, by which it is found again at the API. Events, in
-the order of a good life: built, uploaded, create_sent, created, bound, settled. Others:
-create_failed (nothing was made), create_unclear, upload_lost, refused, cancel_asked, warned,
-fetched (what came of how many pages in a run),
-file_gone, quarantined, given_back, cache_asked (before built), restored (from jobs.db), reopened.
+The folder's name is the batch's `display_name`, by which it is found again at the API. The journal
+is the record of what was sent and of what became of each page; jobs.db is its index. The last event
+that changes the state says which state the folder is in:
+
+    built --uploaded--> uploaded --create_sent--> unclear --created--> created --bound--> bound
+      ^                  |   ^  (create_unclear)    |                                     |   ^
+      '-- upload_lost ---'   '---- create_failed ---'                             settled |   |
+                                                                                          v   |
+    refused: the API does not take it     given_back: a person gave it up       settled --reopened
+
+A folder in `refused`, `given_back` or `settled` is closed: it holds no page any more. An open one
+holds each of its pages until an `applied` event says that the page completed, failed or was
+returned. A page belongs to the latest folder that holds it.
 """
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import jsonlines
 import orjson
 
-from flowsheets import files, paths
+from flowsheets import clock, files, paths
 from flowsheets.errors import Problem
+from flowsheets.gemini.operation import Operation
 from flowsheets.paths import PageId
 
-# After one of these a folder asks for nothing more.
-CLOSING = ("settled", "refused", "given_back")
+State = Literal[
+    "built", "uploaded", "unclear", "created", "bound", "settled", "refused", "given_back"
+]
+Event = Literal[
+    # these change the state, as drawn above
+    "built",
+    "uploaded",
+    "upload_lost",
+    "create_sent",
+    "create_unclear",
+    "create_failed",
+    "created",
+    "bound",
+    "settled",
+    "refused",
+    "given_back",
+    "reopened",
+    # these do not
+    "cache_asked",  # before built: a prompt cache of the folder's name may exist
+    "restored",  # the manifest was made again from jobs.db
+    "fetched",  # in older journals: each page got its outcome, and none is named
+    "looked_up",  # an unclear batch was not in the API's listing
+    "cancel_asked",
+    "downloaded",  # responses.jsonl: its size and digest, and whether the API confirmed them
+    "short",  # the file held fewer responses than the API counts; it was put aside
+    "torn",  # the file on disk was not the one that was downloaded; it was put aside
+    "file_gone",  # the result file answered 403 or 404
+    "quarantined",  # the file cannot be trusted as a whole
+    "applied",  # what became of these pages: {"completed", "failed", "returned": [index, …]}
+    "retried",  # finished pages that a person wants to be read again: {"indexes": [index, …]}
+    "looked_late",  # a closed batch without a result file was asked for again
+    "warned",  # a warning that is given once a day
+    "real_time_failed",  # of a comparison: a page's real-time call failed, and is not repeated
+]
+
+_STATE_AFTER: dict[str, State] = {
+    "built": "built",
+    "uploaded": "uploaded",
+    "upload_lost": "built",
+    "create_sent": "unclear",
+    "create_unclear": "unclear",
+    "create_failed": "uploaded",
+    "created": "created",
+    "bound": "bound",
+    "reopened": "bound",
+    "settled": "settled",
+    "refused": "refused",
+    "given_back": "given_back",
+}
+CLOSED: tuple[State, ...] = ("settled", "refused", "given_back")
+OUTCOMES = ("completed", "failed", "returned")
 
 
 class Line(TypedDict):
@@ -44,7 +103,7 @@ class Line(TypedDict):
 
 @dataclass
 class Batch:
-    """A batch's folder as it stands on disk: its manifest's lines and its journal's events."""
+    """A batch's folder on disk: the lines of its manifest and the events of its journal."""
 
     folder: Path
     lines: list[Line]
@@ -55,6 +114,29 @@ class Batch:
         return self.folder.name
 
     @property
+    def state(self) -> State:
+        """As drawn above. Without its journal a folder with an id is `created`, else `unclear`."""
+        last = self.last(*_STATE_AFTER)  # type: ignore[arg-type]
+        if last:
+            return _STATE_AFTER[last["event"]]
+        return "created" if self.batch_id else "unclear"
+
+    @property
+    def open(self) -> bool:
+        """Whether it may still hold pages."""
+        return self.state not in CLOSED
+
+    @property
+    def bound(self) -> bool:
+        """Whether it has a batch at the API, and its rows have the batch's id."""
+        return self.state in ("bound", "settled")
+
+    @property
+    def may_be_sent(self) -> bool:
+        """Whether the API has the batch, or may have it."""
+        return self.state in ("unclear", "created", "bound")
+
+    @property
     def batch_id(self) -> str | None:
         """`batches/…`, from the manifest, or from the journal where a kill came between."""
         if self.lines and self.lines[0]["batch_id"]:
@@ -62,20 +144,44 @@ class Batch:
         created = self.last("created")
         return created["batch_id"] if created else None
 
-    @property
+    @cached_property
     def pages(self) -> list[PageId]:
+        """In the order of the manifest."""
         return [page_of(line) for line in self.lines]
 
     @property
-    def open(self) -> bool:
-        return _open(self.events)
+    def sequence(self) -> int:
+        """Folders in the order in which they were built, from 1; 0 where that is not known."""
+        built = self.last("built")
+        return int(built.get("sequence", 0)) if built else 0
 
     @property
-    def may_be_sent(self) -> bool:
-        """Whether a create was carried out, or may have been."""
-        words = ("create_sent", "create_unclear", "create_failed", "created")
-        last = self.last(*words)
-        return last is not None and last["event"] != "create_failed"
+    def model(self) -> str | None:
+        """The model that was asked, or will be; None where neither journal nor API says."""
+        for noted in (self.last("create_sent"), self.last("built")):
+            if noted and noted.get("model"):
+                return str(noted["model"])
+        return self.operation.model
+
+    @property
+    def asked_at(self) -> str | None:
+        """When the batch was created, ISO in UTC."""
+        noted = self.last("create_sent") or self.last("created")
+        if noted:
+            return str(noted["at"])
+        created = self.operation.created
+        return created.isoformat(timespec="milliseconds") if created else None
+
+    @property
+    def built_at(self) -> datetime | None:
+        """When the folder was built; None without its journal."""
+        return clock.moment(self.events[0]["at"]) if self.events else None
+
+    @property
+    def thinking(self) -> str | None:
+        """The level in every request; None: the model's own. `unknown` without a journal."""
+        built = self.last("built")
+        return built.get("thinking") if built else "unknown"
 
     @property
     def cached_content(self) -> str | None:
@@ -83,17 +189,46 @@ class Batch:
         built = self.last("built")
         return built.get("cached_content") if built else None
 
-    def last(self, *names: str) -> dict[str, Any] | None:
-        """The last event of one of these names, or None."""
-        return next((e for e in reversed(self.events) if e["event"] in names), None)
+    @property
+    def requests(self) -> Path:
+        return self.folder / "requests.jsonl"
 
-    def note(self, event: str, **facts: Any) -> dict[str, Any]:
+    @property
+    def responses(self) -> Path:
+        return self.folder / "responses.jsonl"
+
+    @property
+    def operation(self) -> Operation:
+        """The API's last reply about the batch, from batch.json; an empty one without it."""
+        try:
+            reply = orjson.loads((self.folder / "batch.json").read_bytes())
+        except (OSError, ValueError):
+            reply = None
+        return Operation(reply if isinstance(reply, dict) else {})
+
+    @property
+    def retried(self) -> set[int]:
+        """Indexes of pages that were finished, and that you wanted to be read again since."""
+        return {index for event in self.all("retried") for index in event.get("indexes", ())}
+
+    def held(self) -> list[Line]:
+        """The lines of pages that this folder still holds: none where it is closed."""
+        if not self.open or self.last("fetched"):
+            return []
+        released = {index for event in self.events for index in _released(event)}
+        return [line for line in self.lines if line["index"] not in released]
+
+    def last(self, *events: Event) -> dict[str, Any] | None:
+        """The last event of one of these names, or None."""
+        return next((e for e in reversed(self.events) if e["event"] in events), None)
+
+    def all(self, event: Event) -> list[dict[str, Any]]:
+        """Every event of that name, oldest first."""
+        return [e for e in self.events if e["event"] == event]
+
+    def add(self, event: Event, **facts: Any) -> dict[str, Any]:
         """Add an event to the journal, on disk when this returns; returns the event."""
-        noted = {
-            "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "event": event,
-            **facts,
-        }
+        noted = {**clock.stamp(), "event": event, **facts}
         self.events.append(noted)
         write_lines(self.folder / "journal.jsonl", self.events)
         return noted
@@ -104,10 +239,24 @@ class Batch:
             line["batch_id"] = batch_id
         write_lines(self.folder / "manifest.jsonl", self.lines)
 
+    def keep_reply(self, reply: dict[str, Any]) -> None:
+        """Keep the API's last reply about the batch, verbatim, as batch.json."""
+        path = self.folder / "batch.json"
+        content = orjson.dumps(reply, option=orjson.OPT_INDENT_2)
+        if not path.exists() or path.read_bytes() != content:
+            files.write_whole(path, content)
+
+
+def _released(event: dict[str, Any]) -> Iterator[int]:
+    """Indexes of pages that an event lets go of."""
+    if event["event"] == "applied":
+        for outcome in OUTCOMES:
+            yield from event.get(outcome, ())
+
 
 def new_name(now: datetime) -> str:
     """A name that sorts by time, and that no other data folder with the same API key uses."""
-    return f"{now.astimezone(UTC):%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
+    return f"{now:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
 
 
 def request_key(name: str, index: int) -> str:
@@ -116,7 +265,7 @@ def request_key(name: str, index: int) -> str:
 
 
 def page_of(line: Line) -> PageId:
-    """The page that a manifest line stands for."""
+    """The page of a manifest line."""
     return PageId(line["pdf_path"], line["page_number"])
 
 
@@ -128,11 +277,19 @@ def write_lines(path: Path, lines: Iterable[Any]) -> None:
 
 def load_batch(folder: Path) -> Batch:
     """Read a folder. Raises `Problem` naming the file and the line where one is damaged."""
-    return Batch(folder, _read_manifest(folder / "manifest.jsonl"), _read_journal(folder))
+    batch = Batch(folder, _read_manifest(folder / "manifest.jsonl"), load_journal(folder))
+    made = batch.last("built", "restored")
+    if made and made.get("pages") not in (None, len(batch.lines)):
+        raise Problem(
+            folder / "manifest.jsonl",
+            f"has {len(batch.lines)} lines, and was written with {made['pages']}",
+            _FIX,
+        )
+    return batch
 
 
 def batch_folders(data_root: Path, place: Callable[[Path], Path] = paths.batches) -> list[Path]:
-    """Every batch's folder, oldest first; one that is being built has a dot before its name.
+    """Every batch's folder, by name; one that is being built has a dot before its name.
 
     `place` is `paths.batches`, or `paths.comparisons`, whose folders are batches' as well.
     """
@@ -147,21 +304,22 @@ def batch_folders(data_root: Path, place: Callable[[Path], Path] = paths.batches
     )
 
 
-def open_folders(data_root: Path, place: Callable[[Path], Path] = paths.batches) -> Iterator[Path]:
+def open_folders(data_root: Path, place: Callable[[Path], Path] = paths.batches) -> list[Path]:
     """Folders that are not closed, oldest first; a damaged journal counts as open."""
-    for folder in batch_folders(data_root, place):
-        try:
-            events = _read_journal(folder)
-        except Problem:
-            events = []
-        if _open(events):
-            yield folder
+    return [folder for folder in batch_folders(data_root, place) if _is_open(folder)]
+
+
+def _is_open(folder: Path) -> bool:
+    try:
+        return Batch(folder, [], load_journal(folder)).open
+    except Problem:
+        return True
 
 
 def find_batch(data_root: Path, wanted: str) -> Batch:
-    """The batch that a person names: `batches/abc`, `abc`, or the folder's name.
+    """The batch that you name: `batches/abc`, `abc`, or the folder's name.
 
-    Raises `Problem` where nothing is named so.
+    Raises `Problem` where none has that name.
     """
     name = wanted.strip().strip("/").removeprefix("batches/")
     if not name:
@@ -180,51 +338,72 @@ def find_batch(data_root: Path, wanted: str) -> Batch:
     if damaged:
         raise damaged
     raise Problem(
-        "ID", f"no batch {wanted} under {paths.batches(data_root)}", "make batch-status lists them"
+        "ID",
+        f"{wanted} is not a batch under {paths.batches(data_root)}",
+        "make batch-status lists them",
     )
 
 
-def _open(events: list[dict[str, Any]]) -> bool:
-    words = [e["event"] for e in events if e["event"] in (*CLOSING, "reopened")]
-    return not words or words[-1] == "reopened"
+def load_journal(folder: Path) -> list[dict[str, Any]]:
+    """The events of a folder, oldest first; none where the journal is missing.
 
-
-def _read_journal(folder: Path) -> list[dict[str, Any]]:
+    Raises `Problem` naming the line where it is damaged.
+    """
     path = folder / "journal.jsonl"
     if not path.exists():
         return []  # the manifest and the API say enough to go on
     events = list(_read_lines(path))
     for number, event in enumerate(events, 1):
-        if not isinstance(event, dict) or "event" not in event or "at" not in event:
-            raise _damaged(path, number, "no event")
+        _check_event(event, path, number)
     return events
+
+
+def _check_event(event: Any, path: Path, number: int) -> None:
+    if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+        raise _damaged(path, number, "is not an event")
+    try:
+        clock.moment(event["at"])
+    except (KeyError, TypeError, ValueError):
+        raise _damaged(path, number, "has no time") from None
+    if event["event"] == "created" and not isinstance(event.get("batch_id"), str):
+        raise _damaged(path, number, "has no batch_id")
+    if event["event"] == "uploaded" and not isinstance(event.get("file"), str):
+        raise _damaged(path, number, "has no file")
+    if not all(type(index) is int for index in _released(event)):
+        raise _damaged(path, number, "has an index that is not a number")
 
 
 def _read_manifest(path: Path) -> list[Line]:
     lines: list[Line] = []
     for number, line in enumerate(_read_lines(path), 1):
-        if not isinstance(line, dict):
-            raise _damaged(path, number, "no object")
-        for name, kind in (
-            ("index", int),
-            ("key", str),
-            ("pdf_path", str),
-            ("page_number", int),
-            ("image_sha256", str),
-        ):
-            if not isinstance(line.get(name), kind):
-                raise _damaged(path, number, f"no {name}")
+        _check_line(line, path, number)
         if lines and line["index"] <= lines[-1]["index"]:
             raise _damaged(path, number, f"index {line['index']} after {lines[-1]['index']}")
         line.setdefault("batch_id", None)
-        lines.append(line)  # type: ignore[arg-type]
+        lines.append(line)
     if not lines:
-        raise _damaged(path, 1, "no line")
+        raise _damaged(path, 1, "is missing")
     if len({line["key"] for line in lines}) != len(lines):
-        raise _damaged(path, len(lines), "a key stands twice")
+        raise _damaged(path, len(lines), "a key is there twice")
     if len({line["batch_id"] for line in lines}) != 1:
         raise _damaged(path, len(lines), "more than one batch_id")
     return lines
+
+
+def _check_line(line: Any, path: Path, number: int) -> None:
+    if not isinstance(line, dict):
+        raise _damaged(path, number, "is not an object")
+    for name, kind in (
+        ("index", int),
+        ("key", str),
+        ("pdf_path", str),
+        ("page_number", int),
+        ("image_sha256", str),
+    ):
+        if type(line.get(name)) is not kind:
+            raise _damaged(path, number, f"no {name}")
+    if not isinstance(line.get("batch_id"), str | None):
+        raise _damaged(path, number, "batch_id is not a text")
 
 
 def _read_lines(path: Path) -> Iterator[Any]:
@@ -232,9 +411,9 @@ def _read_lines(path: Path) -> Iterator[Any]:
         with jsonlines.open(path, loads=orjson.loads) as reader:
             yield from reader
     except jsonlines.InvalidLineError as error:
-        raise _damaged(path, error.lineno, "no JSON") from error
+        raise _damaged(path, error.lineno, "is not JSON") from error
     except (OSError, UnicodeDecodeError) as error:
-        what = error.strerror if isinstance(error, OSError) else "no UTF-8"
+        what = error.strerror if isinstance(error, OSError) else "is not UTF-8"
         raise Problem(path, what or str(error), _FIX) from error
 
 

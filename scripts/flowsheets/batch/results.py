@@ -1,15 +1,16 @@
 """From responses to pages: each page gets its result, its reason, or its place in the queue back.
 
 Matched by key alone. The keys that came back must be the keys that were sent: one that is missing
-is that page's failure; one that is unknown or stands twice, or a line that is no JSON, makes the
-whole file doubtful.
+is that page's failure, unless the API counts more responses than the file holds; one that is
+unknown or there twice, or a line that is not JSON, makes the whole file doubtful.
 """
 
 import hashlib
 import io
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -19,8 +20,10 @@ from sqlite_utils import Database
 from tqdm import tqdm
 
 from flowsheets import files, paths
-from flowsheets.batch.folder import Batch
-from flowsheets.jobs import database, date_checks, states
+from flowsheets.batch import images
+from flowsheets.batch.folder import OUTCOMES as OUTCOMES
+from flowsheets.batch.folder import Batch, Line, page_of
+from flowsheets.jobs import database, date_checks, mended_answers, pauses, states
 from flowsheets.money import usage
 from flowsheets.page import dates, response, schema
 from flowsheets.page.response import Unread
@@ -34,12 +37,16 @@ NO_RESPONSE = Unread("no_response", "no response in the result file")
 
 
 class Outcome(NamedTuple):
-    """What came of one page, and what was paid for it; `reading` None: it is settled already."""
+    """What came of one page, and what was billed for it.
+
+    `reading` is None where the page has its outcome already; `line_index` is its line in the batch.
+    """
 
     page: PageId
     reading: PageReading | Unread | None
     model_version: str
-    paid: usage.Answer | None = None
+    billed: usage.Answer | None = None
+    line_index: int | None = None
 
 
 @dataclass
@@ -70,74 +77,153 @@ class Tally:
         )
 
 
+# --- the file as a whole ------------------------------------------------------------------------
+
+
 @dataclass
-class Sighting:
-    """The keys of a result file, before a word of it is used."""
+class FileCheck:
+    """A result file, before any text in it is used."""
 
-    offsets: dict[str, int] = field(default_factory=dict)  # key sent, seen once -> byte offset
+    offsets: dict[str, int] = field(default_factory=dict)  # key sent, there once -> byte offset
+    doubled: dict[str, list[int]] = field(default_factory=dict)  # key there more often -> offsets
     faults: list[str] = field(default_factory=list)  # why the file cannot be trusted as a whole
+    responses: int = 0  # lines with a response, which was billed
+    errors: Counter[Any] = field(default_factory=Counter)  # code -> lines with an error instead
 
 
-def sight(batch: Batch, responses: Path) -> Sighting:
-    """Read through a result file once, keeping keys alone: memory stays flat."""
+def check_file(batch: Batch) -> FileCheck:
+    """Read through responses.jsonl once, keeping keys alone: memory stays flat.
+
+    An empty check where there is no such file.
+    """
+    check = FileCheck()
+    if not batch.responses.exists():
+        return check
     sent = {line["key"] for line in batch.lines}
-    seen = Sighting()
-    doubled: set[str] = set()
-    for number, offset, raw in _lines(responses):
+    for number, offset, raw in _lines(batch.responses):
         try:
-            key = _key(orjson.loads(raw))
+            line = orjson.loads(raw)
         except orjson.JSONDecodeError:
-            seen.faults.append(f"line {number} is no JSON")
+            check.faults.append(f"line {number} is not JSON")
             continue
+        key = _key(line)
         if key not in sent:
-            seen.faults.append(f"line {number} has a key that was not sent: {key!r:.60}")
-        elif key in seen.offsets or key in doubled:
-            seen.faults.append(f"line {number} repeats the key {key}")
-            doubled.add(key)
-            seen.offsets.pop(key, None)
+            check.faults.append(f"line {number} has a key that was not sent: {key!r:.60}")
+        elif key in check.doubled:
+            check.doubled[key].append(offset)
+        elif key in check.offsets:
+            check.faults.append(f"line {number} repeats the key {key}")
+            check.doubled[key] = [check.offsets.pop(key), offset]
         else:
-            seen.offsets[key] = offset
-    return seen
+            check.offsets[key] = offset
+            _count(check, line)
+    return check
 
 
-def settle_batch(
+def missing_responses(batch: Batch, check: FileCheck) -> str | None:
+    """Why the file does not hold all that the API counts; None where it does.
+
+    A file with fewer lines than `successfulRequestCount` has been seen, and was whole later.
+    """
+    operation = batch.operation
+    lines = len(check.offsets) + len(check.doubled)
+    if check.responses + len(check.doubled) < operation.done:
+        return f"holds {check.responses} responses, the API counts {operation.done}"
+    if lines < min(operation.done + operation.failed, len(batch.lines)):
+        return f"holds {lines} lines, the API counts {operation.done + operation.failed}"
+    return None
+
+
+def error_of_all(batch: Batch, check: FileCheck) -> str | None:
+    """`row_error_13` where every row ended with the same error, and none was billed.
+
+    That is no page's own fault. A cancel, and a prompt cache that was gone, have their own rules.
+    """
+    if check.responses or check.doubled or len(check.errors) != 1:
+        return None
+    code = next(iter(check.errors))
+    own_rule = (code == response.CANCELLED and _was_cancelled(batch)) or (
+        code == response.PERMISSION_DENIED and _may_be_cached(batch)
+    )
+    return None if own_rule else f"row_error_{code}"
+
+
+def _was_cancelled(batch: Batch) -> bool:
+    return bool(batch.last("cancel_asked")) or batch.operation.state == "CANCELLED"
+
+
+def _may_be_cached(batch: Batch) -> bool:
+    """Of a folder that was made again from jobs.db it is not known; code 7 costs nothing."""
+    return batch.cached_content is not None or batch.last("restored") is not None
+
+
+def _count(check: FileCheck, line: Any) -> None:
+    if isinstance(line.get("response"), dict):
+        check.responses += 1
+    else:
+        error = line.get("error") or line.get("status")
+        check.errors[error.get("code") if isinstance(error, dict) else None] += 1
+
+
+# --- the pages ----------------------------------------------------------------------------------
+
+
+def apply_responses(
     batch: Batch,
     db: Database,
     data_root: Path,
-    seen: Sighting,
+    check: FileCheck,
     missing: Unread,
-    model: str,
+    settings_model: str,
 ) -> Tally:
-    """Settle every page of the batch that is still `submitted` in it; the others stay as they are.
+    """Apply the file to each page that is still `submitted` in the batch; others stay as they are.
 
-    `seen` says where each response lies in `responses.jsonl`; a page without one gets `missing`.
-    Each response was paid for and is noted, also that of a page that is settled already.
-    `model` is named where neither the journal nor a response says which model was asked.
+    A page without a response gets `missing`. Each response was billed and is recorded, also that
+    of a page that has its outcome already. `settings_model` is named where nothing else says which
+    model was asked.
     """
     still_out = set(states.in_status(db, "submitted", batch.batch_id))
+    reader = Reader.of(batch, data_root, check, missing, settings_model)
+    found = (
+        reader.outcome(line, answers, wanted=page_of(line) in still_out)
+        for line, answers in by_line(batch, check)
+    )
     tally = Tally()
-    found = _outcomes(batch, data_root, seen, missing, model, still_out)
     pages = len(batch.lines)
     outcomes = iter(tqdm(found, "results", pages, unit=" pages", disable=None, leave=False))
     while chunk := list(islice(outcomes, CHUNK)):
-        tally += settle(db, data_root, chunk, old="submitted", in_batch=batch.batch_id)
+        _note_in_journal(batch, chunk)
+        tally += apply(db, data_root, chunk, old="submitted", in_batch=batch.batch_id)
     return tally
 
 
-def settle(
+def apply(
     db: Database,
     data_root: Path,
     outcomes: list[Outcome],
     *,
-    old: str,
-    in_batch: str | None = None,
+    old: str | tuple[str, ...],
+    in_batch: Any = states.ANY_BATCH,
 ) -> Tally:
     """Write the results, then move the pages out of the status `old`, in one transaction.
 
-    A result that is there already stays: a kill came after it, or jobs.db is older than it.
-    What was paid is noted in the same one, so that no page moves without it, and so is a page whose
-    date contradicts its PDF's name: it is completed as any other, and somebody has to look at it.
+    A result that is already there stays: a kill came after it, or jobs.db is older than it. What
+    was billed is recorded in the same transaction, so that no page moves without it, and so is a
+    page whose date contradicts its PDF's name.
     """
+    write_results(data_root, outcomes)
+    tally = Tally()
+    billed = [usage.row(outcome.billed) for outcome in outcomes if outcome.billed]
+    with database.transaction(db):
+        usage.note(db, billed)
+        for outcome in outcomes:
+            tally += _move(db, data_root, outcome, old, in_batch)
+    usage.warn_of_other_models(outcome.billed for outcome in outcomes if outcome.billed)
+    return tally
+
+
+def write_results(data_root: Path, outcomes: list[Outcome]) -> None:
+    """The result of each page that was read and has none yet, on disk."""
     files.write_all(
         (
             paths.result(data_root, outcome.page),
@@ -147,89 +233,70 @@ def settle(
         if isinstance(outcome.reading, PageReading)
         and not paths.result(data_root, outcome.page).exists()
     )
-    tally = Tally()
-    paid = [usage.row(outcome.paid) for outcome in outcomes if outcome.paid]
-    with database.transaction(db):
-        usage.note(db, paid)
-        for outcome in outcomes:
-            tally += _flip(db, data_root, outcome, old, in_batch)
-    return tally
 
 
-def _flip(db: Database, data_root: Path, outcome: Outcome, old: str, in_batch: str | None) -> Tally:
-    one, reading, model_version, _ = outcome
-    if reading is None:
-        return Tally()
-    if isinstance(reading, PageReading):
-        path = str(paths.result(data_root, one))
-        moved = states.flip(
-            db,
-            [one],
-            old,
-            "completed",
-            in_batch=in_batch,
-            result_path=path,
-            model_version=model_version,
-            last_error=None,
+@dataclass(frozen=True)
+class Reader:
+    """What a line of this batch's result file means for its page."""
+
+    batch: Batch
+    data_root: Path
+    model: str  # that was asked
+    asked_at: str  # ISO, UTC
+    cached: bool  # code 7 may mean that the prompt cache was gone
+    cancelled: bool  # code 1 means that a cancel came before the row ran
+    error_of_all: str | None  # the one error of all rows: no page's own fault
+    missing: Unread
+    thinking: str | None  # the level that was asked for
+
+    @classmethod
+    def of(
+        cls, batch: Batch, data_root: Path, check: FileCheck, missing: Unread, settings_model: str
+    ) -> "Reader":
+        return cls(
+            batch,
+            data_root,
+            model=batch.model or settings_model,
+            asked_at=batch.asked_at or states.now(),
+            cached=_may_be_cached(batch),
+            cancelled=_was_cancelled(batch),
+            error_of_all=error_of_all(batch, check),
+            missing=missing,
+            thinking=batch.thinking,
         )
-        for _ in moved:
-            contradiction = dates.contradiction(one.pdf_path, reading.page_date_raw)
-            date_checks.note(db, one, contradiction, states.now())
-        return Tally(completed=len(moved))
-    if reading.ran:
-        moved = states.flip(
-            db,
-            [one],
-            old,
-            "failed",
-            in_batch=in_batch,
-            count_try=True,
-            last_error=str(reading),
+
+    def outcome(self, line: Line, answers: list[dict[str, Any]], wanted: bool) -> Outcome:
+        """Of the page of `line`, for which these lines came back; without text if not `wanted`."""
+        page, index = page_of(line), line["index"]
+        billed = self._billed(page, answers)
+        version = billed.model_version if billed else self.model
+        reading = self._reading(line, answers) if wanted else None
+        return Outcome(page, reading, version, billed, index)
+
+    def _reading(self, line: Line, answers: list[dict[str, Any]]) -> PageReading | Unread:
+        if len(answers) != 1:  # which of two is right cannot be told
+            return self.missing
+        reading = response.read_line(answers[0], self.cached)
+        if isinstance(reading, PageReading):
+            return images.checked(reading, self.batch, self.data_root, line)
+        if reading.code == "cancelled" and not self.cancelled:
+            reading = Unread("row_error_1", "the API answered 1 CANCELLED, and nobody cancelled")
+        if reading.code == self.error_of_all:
+            return replace(reading, reason=f"{reading.reason}; so did every page", ran=False)
+        return reading
+
+    def _billed(self, page: PageId, answers: list[dict[str, Any]]) -> usage.Answer | None:
+        """The responses to one page; two that differ were both billed."""
+        bodies = [line["response"] for line in answers if isinstance(line.get("response"), dict)]
+        if not bodies:
+            return None
+        different = [body for n, body in enumerate(bodies) if body not in bodies[:n]]
+        tokens = usage.total(usage.tokens(body) for body in different)
+        version = model_version(bodies[0], self.model)
+        batch_id = self.batch.batch_id
+        return usage.Answer(
+            page, batch_id, "batch", self.model, version, tokens, self.asked_at, self.thinking
         )
-        return Tally(failed=len(moved))
-    moved = states.flip(
-        db,
-        [one],
-        old,
-        "rendered",
-        in_batch=in_batch,
-        last_error=str(reading),
-        batch_id=None,
-        within_batch_index=None,
-    )
-    died = len(moved) if reading == response.CACHE_GONE else 0
-    return Tally(returned=len(moved), cache_died=died)
-
-
-def _outcomes(
-    batch: Batch,
-    data_root: Path,
-    seen: Sighting,
-    missing: Unread,
-    model: str,
-    still_out: set[PageId],
-) -> Iterator[Outcome]:
-    responses = batch.folder / "responses.jsonl"
-    # Of a folder that was put together again nobody knows; a code 7 costs nothing either way.
-    cached = batch.cached_content is not None or batch.last("restored") is not None
-    sent = batch.last("create_sent") or batch.last("created") or {}
-    asked, at = sent.get("model") or model, sent.get("at") or states.now()
-    with ExitStack() as stack:
-        file = stack.enter_context(responses.open("rb")) if seen.offsets else io.BytesIO()
-        for line, one in zip(batch.lines, batch.pages, strict=True):
-            offset = seen.offsets.get(line["key"])
-            if offset is None:
-                yield Outcome(one, missing if one in still_out else None, asked)
-                continue
-            answer = _line_at(file, offset)
-            reading = response.read_line(answer, cached) if one in still_out else None
-            if isinstance(reading, PageReading):
-                reading = _of_this_image(reading, data_root, one, line["image_sha256"])
-            version, paid = asked, None
-            if isinstance(body := answer.get("response"), dict):
-                version, tokens = model_version(body, asked), usage.tokens(body)
-                paid = usage.Answer(one, batch.batch_id, "batch", asked, version, tokens, at)
-            yield Outcome(one, reading, version, paid)
 
 
 def model_version(answer: Any, model: str) -> str:
@@ -238,21 +305,111 @@ def model_version(answer: Any, model: str) -> str:
     return said if isinstance(said, str) and said else model
 
 
-def _of_this_image(
-    reading: PageReading, data_root: Path, one: PageId, sha256: str
-) -> PageReading | Unread:
-    """A page that was rendered anew since it was sent may show something else by now."""
-    png = paths.png(data_root, one)
-    if png.is_file() and hashlib.sha256(png.read_bytes()).hexdigest() != sha256:
-        return Unread(
-            "image_changed",
-            "the page's image has changed since it was sent; responses.jsonl has the text",
+def _note_in_journal(batch: Batch, outcomes: list[Outcome]) -> None:
+    """What becomes of the pages, before their rows say so.
+
+    A kill in between is mended by the next fetch: the rows are still `submitted`, and the file is
+    on disk. The other way round this folder would claim a page that failed, and might be out again.
+    """
+    indexes: dict[str, list[int]] = {}
+    for outcome in outcomes:
+        if outcome.reading is not None and outcome.line_index is not None:
+            indexes.setdefault(_name(outcome.reading), []).append(outcome.line_index)
+    if indexes:
+        batch.add("applied", **indexes)
+
+
+def _name(reading: PageReading | Unread) -> str:
+    if isinstance(reading, PageReading):
+        return "completed"
+    return "failed" if reading.ran else "returned"
+
+
+def _move(
+    db: Database, data_root: Path, outcome: Outcome, old: str | tuple[str, ...], in_batch: Any
+) -> Tally:
+    page, reading = outcome.page, outcome.reading
+    if reading is None:
+        return Tally()
+    if isinstance(reading, PageReading):
+        moved = _complete(db, data_root, outcome, reading, old, in_batch)
+        return Tally(completed=moved)
+    if reading.ran:
+        moved = len(
+            states.flip(
+                db,
+                [page],
+                old,
+                "failed",
+                in_batch=in_batch,
+                count_try=True,
+                last_error=str(reading),
+                model_version=None,
+            )
         )
-    return reading
+        if moved:
+            pauses.end(db, [page])
+        return Tally(failed=moved)
+    moved = len(
+        states.flip(
+            db,
+            [page],
+            old,
+            "rendered",
+            in_batch=in_batch,
+            last_error=str(reading),
+            batch_id=None,
+            within_batch_index=None,
+            model_version=None,
+        )
+    )
+    died = moved if reading == response.CACHE_GONE else 0
+    return Tally(returned=moved, cache_died=died)
+
+
+def _complete(
+    db: Database,
+    data_root: Path,
+    outcome: Outcome,
+    reading: PageReading,
+    old: str | tuple[str, ...],
+    in_batch: Any,
+) -> int:
+    page = outcome.page
+    moved = states.flip(
+        db,
+        [page],
+        old,
+        "completed",
+        in_batch=in_batch,
+        result_path=str(paths.result(data_root, page)),
+        model_version=outcome.model_version,
+        last_error=None,
+    )
+    if moved:
+        contradiction = dates.contradiction(page.pdf_path, reading.page_date_raw)
+        date_checks.note(db, page, contradiction, states.now())
+        mended_answers.note(db, page, reading.forgiven, states.now())
+        pauses.end(db, [page])
+    return len(moved)
+
+
+# --- lines of the file --------------------------------------------------------------------------
+
+
+def by_line(batch: Batch, check: FileCheck) -> Iterator[tuple[Line, list[dict[str, Any]]]]:
+    """Each line of the manifest with the lines of the result file that have its key."""
+    with ExitStack() as stack:
+        some = check.offsets or check.doubled
+        file = stack.enter_context(batch.responses.open("rb")) if some else io.BytesIO()
+        for line in batch.lines:
+            key = line["key"]
+            offsets = [check.offsets[key]] if key in check.offsets else check.doubled.get(key, [])
+            yield line, [_line_at(file, offset) for offset in offsets]
 
 
 def _key(line: Any) -> Any:
-    """The key of a result line, which stands at `key`, or at `metadata.key`."""
+    """The key of a result line: at `key`, or at `metadata.key`."""
     if not isinstance(line, dict):
         return None
     metadata = line.get("metadata")
@@ -275,3 +432,9 @@ def _line_at(file: BinaryIO, offset: int) -> dict[str, Any]:
     file.seek(offset)
     line: dict[str, Any] = orjson.loads(file.readline())
     return line
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

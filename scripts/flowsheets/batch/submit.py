@@ -1,49 +1,49 @@
 """From a built folder to a batch at the API: created once, or found again and adopted.
 
 Two equal create calls are two paid batches, so the journal says `create_sent` before the call and
-`created` after it. A folder whose last word is `create_sent` or `create_unclear` may have a batch:
-it is looked for by its name, and created again only when no listing has shown it for SUBMIT_GRACE
-seconds.
+`created` after it. Whatever the journal says, a batch of the folder's name is looked for at the API
+before one is created: the folder may be from a backup, or a copy. Where a create had an unclear
+end, a batch that no listing shows counts as never made only after SUBMIT_GRACE seconds.
 """
 
 import time
 from contextlib import suppress
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-import orjson
 from sqlite_utils import Database
 
-from flowsheets import files
+from flowsheets import clock
 from flowsheets.batch import budget, prompt_cache
 from flowsheets.batch.folder import Batch
 from flowsheets.errors import Problem
 from flowsheets.gemini import calls
 from flowsheets.gemini.client import ApiProblem
-from flowsheets.jobs import database, states
-from flowsheets.money import estimate
-from flowsheets.settings import Settings
+from flowsheets.jobs import database, pauses, states
+from flowsheets.page.request import setting_refused
+from flowsheets.settings import Settings, key_fingerprint, new_salt
 
 # An upload lives 48 h at the API; an older one is made again before it can expire on the way.
 UPLOAD_HOURS = 40
-# A folder is sent as soon as it is built; one that waits longer may be from a backup.
-FRESH = timedelta(hours=1)
 # How often, and seconds apart, an unclear create is looked up before the command gives up for now.
 LOOKUPS = 3
 LOOKUP_SECONDS = 2.0
 
 
 class Later(Problem):
-    """Nothing is wrong that a person could mend: the next submit or fetch goes on by itself."""
+    """Nothing is wrong that you could mend: the next submit goes on by itself."""
 
 
 class QueueFull(Later):
     """No more batches can be made for now, of any folder."""
 
 
+class UploadGone(Exception):
+    """The uploaded file expired, or is another key's: it costs nothing to upload it again."""
+
+
 def unknown(batch_id: str) -> Problem:
-    """What a person is told where the API answers 404 for a batch."""
+    """What you are told where the API answers 404 for a batch."""
     return Problem(
         batch_id,
         "the API knows no such batch with this key",
@@ -51,12 +51,13 @@ def unknown(batch_id: str) -> Problem:
     )
 
 
-def finish(batch: Batch, db: Database | None, settings: Settings) -> None:
+def send(batch: Batch, db: Database | None, settings: Settings) -> None:
     """Adopt or create the batch, then bind its pages to it; without `db` no page is concerned.
 
-    Raises `Later` while the folder has to wait, `Problem` where a person must act.
+    Raises `Later` while the folder has to wait, `Problem` where you must act.
     """
-    if not batch.batch_id and not (_worth_looking_for(batch) and adopt(batch)):
+    if not batch.batch_id and not adopt(batch):
+        refuse_another_key(batch)
         _wait_out_the_grace(batch, settings)
         _create(batch, db, settings)
     bind(batch, db)
@@ -65,23 +66,26 @@ def finish(batch: Batch, db: Database | None, settings: Settings) -> None:
 def adopt(batch: Batch) -> bool:
     """Look for a batch of the folder's name at the API; true where it was found."""
     operation = calls.find_batch(batch.name)
-    if operation is None:
-        return False
-    _created(batch, operation)
-    return True
+    if operation is not None:
+        _created(batch, operation)
+        return True
+    if batch.state == "unclear":
+        _note_look_up(batch)
+    return False
 
 
 def bind(batch: Batch, db: Database | None) -> None:
-    """Write the API's id into manifest and rows. Repeatable, so a kill in between is no matter."""
-    if batch.last("bound") or not batch.batch_id:
+    """Write the API's id into manifest and rows. Repeatable, so a kill in between does no harm."""
+    if batch.state != "created" or not batch.batch_id:
         return
     batch.set_batch_id(batch.batch_id)
     if db is not None:
         _bind_pages(batch, db)
-    batch.note("bound")
+    batch.add("bound")
 
 
 def _bind_pages(batch: Batch, db: Database) -> None:
+    """Only claims without a batch: a page that is out in another one stays there."""
     with database.transaction(db):
         for line, page in zip(batch.lines, batch.pages, strict=True):
             states.flip(
@@ -89,63 +93,75 @@ def _bind_pages(batch: Batch, db: Database) -> None:
                 [page],
                 "submitted",
                 "submitted",
+                in_batch=None,
                 batch_id=batch.batch_id,
                 within_batch_index=line["index"],
             )
 
 
-def give_back(batch: Batch, db: Database | None, event: str, **facts: Any) -> int:
+def give_back(batch: Batch, db: Database | None, event: Any, **facts: Any) -> int:
     """Close a folder without a batch; its pages return to the queue, no try counted; how many.
 
     Closed first: should a kill come between, its pages are claims without a folder, which the next
     command gives back.
     """
     with suppress(ApiProblem):  # what is kept at the API ends there by itself
-        let_go(batch)
-    batch.note(event, **facts)
+        clean_up(batch)
+    if event == "refused" and db is not None:
+        facts |= _pause_after_refusal(batch, db)
+    closed = batch.add(event, **facts)
     if db is None:
         return 0
-    return len(
-        states.flip(
-            db, batch.pages, "submitted", "rendered", batch_id=None, within_batch_index=None
-        )
-    )
+    with database.transaction(db):
+        moved = states.flip(db, batch.pages, "submitted", "rendered", in_batch=None)
+        if "pause" in closed:
+            pauses.add(db, moved, closed["pause"], closed.get("reason", ""), closed)
+    return len(moved)
 
 
-def let_go(batch: Batch) -> None:
-    """Every page is settled: what was kept at the API for them is no longer needed."""
+def _pause_after_refusal(batch: Batch, db: Database) -> dict[str, int]:
+    """The first refusal may be mended at once; from the second on cron is not to upload again."""
+    known = pauses.all_of(db)
+    return {"pause": max((known[p].times + 1 for p in batch.pages if p in known), default=0)}
+
+
+def clean_up(batch: Batch) -> None:
+    """Every page has its outcome: delete what was kept at the API for them."""
     uploaded = batch.last("uploaded")
     if uploaded:
         calls.delete_file(uploaded["file"])
     if batch.cached_content:
         calls.delete_cache(batch.cached_content)
-    elif batch.last("cache_asked"):  # refused, or made and its answer lost
+    elif batch.last("cache_asked"):  # refused, or made and its response lost
         calls.delete_caches(batch.name)
 
 
+# --- a create with an unclear end ---------------------------------------------------------------
+
+
 def grace_left(batch: Batch, settings: Settings) -> float:
-    """Seconds until an unclear create counts as never made; 0 where none is unclear."""
-    if not may_exist(batch):
+    """Seconds until an unclear create counts as never made; 0 where none is unclear.
+
+    Told without the wall clock where that is possible: since the create within one boot of this
+    machine, else since the first look-up of this boot that did not show the batch.
+    """
+    if batch.state != "unclear":
         return 0
-    last = batch.last("create_sent", "create_unclear")
-    if last:
-        sent = datetime.fromisoformat(last["at"])
+    sent = batch.last("create_sent", "create_unclear")
+    looked = [noted for noted in batch.all("looked_up") if clock.same_boot(noted)]
+    if sent and (clock.same_boot(sent) or not clock.this_boot()):
+        since = sent
+    elif looked:
+        since = looked[0]
     else:
-        sent = datetime.fromtimestamp((batch.folder / "manifest.jsonl").stat().st_mtime, UTC)
-    left = settings.submit_grace - (datetime.now(UTC) - sent).total_seconds()
-    return min(max(0.0, left), settings.submit_grace)  # a clock may have been set back
+        return float(settings.submit_grace)
+    return max(0.0, settings.submit_grace - clock.elapsed(since).total_seconds())
 
 
-def _worth_looking_for(batch: Batch) -> bool:
-    """An old folder of which the journal knows no create may be from a backup made before it."""
-    built = batch.last("built")
-    old = built and datetime.now(UTC) - datetime.fromisoformat(built["at"]) > FRESH
-    return bool(old) or may_exist(batch)
-
-
-def may_exist(batch: Batch) -> bool:
-    """Whether the API may have a batch of that folder; so it is without its journal."""
-    return not batch.events or (batch.may_be_sent and not batch.batch_id)
+def _note_look_up(batch: Batch) -> None:
+    """Once a boot: from then on the grace can be told."""
+    if not any(clock.same_boot(noted) for noted in batch.all("looked_up")):
+        batch.add("looked_up")
 
 
 def _wait_out_the_grace(batch: Batch, settings: Settings) -> None:
@@ -158,68 +174,18 @@ def _wait_out_the_grace(batch: Batch, settings: Settings) -> None:
         )
 
 
-def _create(batch: Batch, db: Database | None, settings: Settings) -> None:
-    model = (batch.last("built") or {}).get("model") or settings.model
-    if db is not None:
-        _hold_to_limit(batch, db, replace(settings, model=model))
-    if not prompt_cache.renew(batch):
-        returned = give_back(batch, db, "given_back", cache_died=True)
-        raise Later(
-            batch.folder,
-            f"its prompt cache is gone; its {returned} pages are back in the queue",
-            "Run make batch-submit again: it goes without a cache",
-        )
-    operation = None
-    for again in (False, True):
-        file = _upload(batch)
-        batch.note("create_sent", file=file, model=model)
-        try:
-            operation = calls.submit_batch(model, file, batch.name)
-            break
-        except ApiProblem as problem:
-            if problem.unclear:
-                batch.note("create_unclear", reason=problem.what)
-                if _found_soon(batch):
-                    return
-                _wait_out_the_grace(batch, settings)
-                raise Later(batch.folder, problem.what, "Run make batch-submit again") from problem
-            batch.note("create_failed", reason=problem.what)
-            if problem.code == 403 and not problem.key_refused and not again:
-                batch.note("upload_lost")  # expired, or another key's: free to make again
-                continue
-            _refuse_or_wait(batch, db, problem)
-    if operation:
-        _created(batch, operation)
-
-
-def _hold_to_limit(batch: Batch, db: Database, settings: Settings) -> None:
-    """A folder that was built under another limit waits where this one's would be passed."""
-    if settings.max_usd is None:
+def refuse_another_key(batch: Batch) -> None:
+    """Another key's listing does not show the batch, so its silence proves nothing."""
+    sent = batch.last("create_sent")
+    if batch.state != "unclear" or not sent or "key" not in sent:
         return
-    try:
-        basis = estimate.basis(db, settings)
-        budget.hold_to_limit(settings, len(batch.lines), basis, sent=True)
-    except Problem as problem:
-        raise QueueFull(batch.folder, problem.message, "It waits until then") from problem
-
-
-def _refuse_or_wait(batch: Batch, db: Database | None, problem: ApiProblem) -> None:
-    """After a clear no: raises what the person is told."""
-    if problem.code in (400, 404) and not problem.key_refused:
-        # For good: the same request would be refused again.
-        returned = give_back(batch, db, "refused", reason=problem.what)
+    if key_fingerprint(sent["key"]["salt"]) != sent["key"]["digest"]:
         raise Problem(
             batch.folder,
-            f"{problem.what} The {returned} pages are back in the queue",
-            "Correct the cause, then make batch-submit",
+            "whether the API made this batch is unclear, and it was sent with another key",
+            "Set GEMINI_API_KEY back to that one until it is found, or give it up:"
+            f" make batch-rescue ID={batch.name}",
         )
-    if problem.code == 429:
-        raise QueueFull(
-            batch.folder,
-            problem.what,
-            "The upload is kept: make batch-submit goes on with it when the queue has room",
-        )
-    raise problem
 
 
 def _found_soon(batch: Batch) -> bool:
@@ -231,31 +197,107 @@ def _found_soon(batch: Batch) -> bool:
     return False
 
 
-def _upload(batch: Batch) -> str:
+# --- creating -----------------------------------------------------------------------------------
+
+
+def _create(batch: Batch, db: Database | None, settings: Settings) -> None:
+    model = batch.model or settings.model
+    if db is not None:
+        _hold_to_limit(batch, db, settings)
+    _renew_cache(batch, db)
+    try:
+        _ask_to_create(batch, db, settings, model, first=True)
+    except UploadGone:
+        batch.add("upload_lost")
+        _ask_to_create(batch, db, settings, model, first=False)
+
+
+def _ask_to_create(
+    batch: Batch, db: Database | None, settings: Settings, model: str, first: bool
+) -> None:
+    """Upload, and create once. Raises `UploadGone` where that is why, the `first` time."""
+    file = _upload(batch, db)
+    salt = new_salt()
+    key = {"salt": salt, "digest": key_fingerprint(salt)}
+    batch.add("create_sent", file=file, model=model, key=key)
+    try:
+        operation = calls.submit_batch(model, file, batch.name)
+    except ApiProblem as problem:
+        if problem.unclear:
+            _look_for_it(batch, settings, problem)
+            return
+        batch.add("create_failed", reason=problem.what)
+        if first and problem.code == 403 and not problem.key_refused:
+            raise UploadGone from problem
+        raise refusal(batch, db, problem) from problem
+    _created(batch, operation)
+
+
+def _look_for_it(batch: Batch, settings: Settings, problem: ApiProblem) -> None:
+    """The create may have been carried out: look before anything else."""
+    batch.add("create_unclear", reason=problem.what)
+    if _found_soon(batch):
+        return
+    _wait_out_the_grace(batch, settings)
+    raise Later(batch.folder, problem.what, "Run make batch-submit again") from problem
+
+
+def refusal(batch: Batch, db: Database | None, problem: ApiProblem) -> Problem:
+    """What you are told after a clear no. One that is for good gives the pages back."""
+    if problem.code in (400, 404) and not problem.key_refused:
+        returned = give_back(batch, db, "refused", reason=problem.what)
+        what = f"{problem.what} The {returned} pages are back in the queue"
+        fix = "Correct the cause, then make batch-submit"
+        return setting_refused(what) or Problem(batch.folder, what, fix)
+    if problem.code == 429:
+        return QueueFull(
+            batch.folder,
+            problem.what,
+            "The upload is kept: make batch-submit goes on with it when the queue has room",
+        )
+    return problem
+
+
+def _renew_cache(batch: Batch, db: Database | None) -> None:
+    if prompt_cache.renew(batch):
+        return
+    returned = give_back(batch, db, "given_back", cache_died=True)
+    raise Later(
+        batch.folder,
+        f"its prompt cache is gone; its {returned} pages are back in the queue",
+        "Run make batch-submit again: it goes without a cache",
+    )
+
+
+def _hold_to_limit(batch: Batch, db: Database, settings: Settings) -> None:
+    """A folder that was built under another limit waits where this one's would be passed."""
+    try:
+        own = budget.as_built(batch, settings)
+        budget.hold_to_limit(db, own, len(batch.lines), sent=True)
+    except Problem as problem:
+        raise QueueFull(batch.folder, problem.message, "It waits until then") from problem
+
+
+def _upload(batch: Batch, db: Database | None) -> str:
     """The uploaded requests file, `files/…`, from an earlier run if it is still there."""
     last = batch.last("uploaded", "upload_lost")
-    if last and last["event"] == "uploaded":
-        age = datetime.now(UTC) - datetime.fromisoformat(last["at"])
-        if age < timedelta(hours=UPLOAD_HOURS):
-            return str(last["file"])
-    requests = batch.folder / "requests.jsonl"
-    if not requests.is_file():
+    age = clock.elapsed(last) if last else timedelta()
+    if last and last["event"] == "uploaded" and age < timedelta(hours=UPLOAD_HOURS):
+        return str(last["file"])
+    if not batch.requests.is_file():
         raise Problem(
-            requests, "is missing", f"Give its pages back: make batch-rescue ID={batch.name}"
+            batch.requests, "is missing", f"Give its pages back: make batch-rescue ID={batch.name}"
         )
-    file = calls.upload(requests, batch.name)
-    batch.note("uploaded", file=file, bytes=requests.stat().st_size)
+    try:
+        file = calls.upload(batch.requests, batch.name)
+    except ApiProblem as problem:
+        if problem.code == 400 and not problem.key_refused:  # for good: not to be sent each run
+            raise refusal(batch, db, problem) from problem
+        raise
+    batch.add("uploaded", file=file, bytes=batch.requests.stat().st_size)
     return file
 
 
-def _created(batch: Batch, operation: dict[str, object]) -> None:
-    batch.note("created", batch_id=operation["name"])
-    keep_reply(batch, operation)
-
-
-def keep_reply(batch: Batch, operation: dict[str, object]) -> None:
-    """`batch.json`: the API's last word on the batch, verbatim."""
-    path = batch.folder / "batch.json"
-    content = orjson.dumps(operation, option=orjson.OPT_INDENT_2)
-    if not path.exists() or path.read_bytes() != content:
-        files.write_whole(path, content)
+def _created(batch: Batch, operation: dict[str, Any]) -> None:
+    batch.add("created", batch_id=operation["name"])
+    batch.keep_reply(operation)

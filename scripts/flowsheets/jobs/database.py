@@ -1,18 +1,20 @@
 """jobs.db: opened, its tables made or brought up to date, and its transactions."""
 
 import sqlite3
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sqlite_utils import Database
 
 from flowsheets import paths
-from flowsheets.errors import MEND_JOBS_DB, Problem, of_database
-from flowsheets.jobs import date_checks
-from flowsheets.money import usage
+from flowsheets.errors import MEND_JOBS_DB, Problem, of_database, warn
+from flowsheets.jobs import date_checks, folders, mended_answers, pauses
+from flowsheets.money import storage, usage
 
-# Other commands hold the database for one short transaction at a time.
+# Other commands hold the database for one short transaction at a time; other programs may not.
+QUIET_SECONDS = 5
 BUSY_SECONDS = 60
 
 # As existing databases have it, and the two columns that batches need.
@@ -43,8 +45,8 @@ _ADDED = {"batch_id": str, "within_batch_index": int}
 def connect(data_root: Path) -> Database:
     """Open `jobs.db`, made or given what is new in it on first use; no row is touched.
 
-    New to an older one are two columns of `jobs`, and the tables `usage` and
-    `date_checks`, which was called `reviews` once and is renamed.
+    New to an older one are two columns of `jobs`, and the other tables; `date_checks` was once
+    called `reviews` and is renamed.
 
     Raises `Problem` where it is no database, is damaged inside, or cannot be written.
     """
@@ -52,6 +54,9 @@ def connect(data_root: Path) -> Database:
     if not data_root.is_dir():
         raise Problem("DATA_ROOT", f"{data_root} is no folder", "Correct it, or make the folder")
     try:
+        if not path.exists():  # SQLite would make it without the group's right to write
+            path.touch(mode=0o666)
+        _waited.clear()
         db = Database(sqlite3.connect(path, timeout=BUSY_SECONDS))
         # Before anything is paid for or moved: 20 ms for 16,000 pages.
         if (found := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
@@ -66,7 +71,14 @@ def connect(data_root: Path) -> Database:
             tables = set(db.table_names())
             if "reviews" in tables and "date_checks" not in tables:
                 db.execute("ALTER TABLE reviews RENAME TO date_checks")
-            for statement in (*usage.SCHEMA, date_checks.SCHEMA):
+            usage.create_table(db)
+            for statement in (
+                storage.SCHEMA,
+                date_checks.SCHEMA,
+                mended_answers.SCHEMA,
+                pauses.SCHEMA,
+                *folders.SCHEMA,
+            ):
                 db.execute(statement)
     except (OSError, sqlite3.Error) as error:
         raise Problem(
@@ -77,14 +89,56 @@ def connect(data_root: Path) -> Database:
 
 @contextmanager
 def transaction(db: Database) -> Iterator[None]:
-    """All or nothing.
+    """All or nothing; within another transaction, a part of it.
 
-    Raises `Problem` where the disk is full, another process never lets go, or jobs.db is damaged.
+    Raises `Problem` where the disk is full, another program never lets go, or jobs.db is damaged.
     """
     try:
-        with db.atomic():
-            yield
+        if db.conn.in_transaction:
+            with db.atomic():
+                yield
+        else:
+            with _outermost(db):
+                yield
     except (sqlite3.ProgrammingError, sqlite3.IntegrityError):  # a bug keeps its traceback
         raise
     except sqlite3.DatabaseError as error:
         raise of_database(error) from error
+
+
+@contextmanager
+def _outermost(db: Database) -> Iterator[None]:
+    _patiently(db, lambda: db.conn.execute("BEGIN IMMEDIATE"))
+    try:
+        yield
+        _patiently(db, db.conn.commit)
+    except BaseException:
+        db.conn.rollback()
+        raise
+
+
+def _patiently(db: Database, step: Callable[[], object]) -> None:
+    """Do a step that waits for other programs, with a word where that takes long.
+
+    A program that reads for minutes keeps a commit waiting. The whole command waits once.
+    """
+    try:
+        return _within(db, QUIET_SECONDS, step)
+    except sqlite3.OperationalError as error:
+        if not _is_locked(error) or _waited.is_set():
+            raise
+    warn(f"jobs.db is in use by another program; waiting up to {BUSY_SECONDS} s")
+    _waited.set()
+    return _within(db, BUSY_SECONDS, step)
+
+
+def _within(db: Database, seconds: int, step: Callable[[], object]) -> None:
+    db.conn.execute(f"PRAGMA busy_timeout = {1000 * seconds}")
+    step()
+
+
+def _is_locked(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+_waited = threading.Event()  # that this command has waited for long already

@@ -6,20 +6,24 @@
                             '--batch-submit--> submitted --batch-fetch--> completed | failed
                                                   '--> rendered         did not run, no try counted
 
-A failed page with tries left (`attempts` < MAX_ATTEMPTS, both ways counted together) waits like a
-rendered one. A page whose image is missing waits for `make render`. `rendering` and
-`low_confidence` stand in existing databases; nothing here sets them.
+A failed page with tries left (`attempts` < MAX_ATTEMPTS, all modes counted together) waits like a
+rendered one, unless the code of its failure says that the same model would refuse it again
+(`page.response.FOR_A_PERSON`): that one waits for `make retry`. A page whose image is missing waits
+for `make render`. `rendering` and `low_confidence` are in existing databases; nothing here sets
+them.
 """
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Container, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlite_utils import Database
 
-from flowsheets import paths
+from flowsheets import clock, files, paths
 from flowsheets.jobs.database import transaction
+from flowsheets.page.response import FOR_A_PERSON
 from flowsheets.paths import PageId
 
 STATUSES = (
@@ -32,6 +36,18 @@ STATUSES = (
     "failed",
     "low_confidence",
 )
+
+# Statuses of a page that is not finished: a person leaves it to the commands.
+UNDER_WAY = ("pending", "rendering", "rendered", "processing", "submitted")
+
+# The code of a failure, which `last_error` begins with; empty in older rows, which have none.
+_CODE = "substr(coalesce(last_error, ''), 1, instr(coalesce(last_error, ''), ': ') - 1)"
+_FOR_A_PERSON = _CODE + " IN ({})".format(", ".join(f"'{code}'" for code in sorted(FOR_A_PERSON)))
+# Failed pages that are tried again by themselves; one parameter, MAX_ATTEMPTS.
+_TRIED_AGAIN = f"status = 'failed' AND attempts < ? AND NOT {_FOR_A_PERSON}"
+
+
+ANY_BATCH: Any = object()  # of `flip`: the row's batch_id does not matter
 
 
 def register(db: Database, pages: Iterable[PageId]) -> int:
@@ -53,14 +69,15 @@ def flip(
     old: str | tuple[str, ...],
     new: str,
     *,
-    in_batch: str | None = None,
+    in_batch: Any = ANY_BATCH,
     count_try: bool = False,
     **columns: Any,
 ) -> list[PageId]:
     """Move pages from the status `old` (or one of several) to `new`; returns those that moved.
 
     The one UPDATE of a status. A page that is in another status by now, or with `in_batch` in
-    another batch, stays as it is. `count_try` adds one to `attempts`; `columns` are set as given.
+    another batch (None: in any), stays as it is. `count_try` adds one to `attempts`; `columns` are
+    set as given.
     All pages go in one transaction, which may be part of a larger one.
     """
     olds = (old,) if isinstance(old, str) else old
@@ -68,11 +85,11 @@ def flip(
     if count_try:
         sets.append("attempts = attempts + 1")
     where = f"pdf_path = ? AND page_number = ? AND status IN ({', '.join('?' * len(olds))})"
-    if in_batch is not None:
-        where += " AND batch_id = ?"
+    if in_batch is not ANY_BATCH:
+        where += " AND batch_id IS ?"
     sql = f"UPDATE jobs SET {', '.join(sets)} WHERE {where}"
     values = (new, now(), *columns.values())
-    guard = olds if in_batch is None else (*olds, in_batch)
+    guard = olds if in_batch is ANY_BATCH else (*olds, in_batch)
     moved = []
     with transaction(db):
         for page in pages:
@@ -83,10 +100,10 @@ def flip(
 
 
 def waiting(db: Database, max_attempts: int) -> Iterator[tuple[PageId, str]]:
-    """Pages that wait for a reading, with their status, in (pdf_path, page_number) order."""
+    """Pages that wait to be sent, with their status, in (pdf_path, page_number) order."""
     rows = db.execute(
         "SELECT pdf_path, page_number, status FROM jobs"
-        " WHERE status = 'rendered' OR (status = 'failed' AND attempts < ?)"
+        f" WHERE status = 'rendered' OR ({_TRIED_AGAIN})"
         " ORDER BY pdf_path, page_number",
         [max_attempts],
     )
@@ -100,6 +117,14 @@ class Choice(NamedTuple):
     waiting: list[PageId]  # to be taken
     lost: list[PageId]  # rendered, and without an image
     read: list[PageId]  # with a result already: the row is older than the files
+    set_back: list[PageId]  # of those waiting: with a result, and set back since it was written
+
+
+class Claim(NamedTuple):
+    """The pages that were taken, and those of them whose old result was put aside."""
+
+    pages: list[PageId]
+    set_back: list[PageId]
 
 
 def claim(
@@ -109,21 +134,23 @@ def claim(
     max_attempts: int,
     new: str,
     asked: str | None = None,
-) -> list[PageId]:
+    paused: Container[PageId] = (),
+) -> Claim:
     """Take up to `limit` waiting pages that have an image to the status `new`, in order.
 
     Guarded row by row, so two commands at once never get the same page. A rendered page whose
     image is gone goes back to `pending`; a failed one without an image waits for `make render`; one
-    that has its result is completed, and not paid for again. `asked` is the model that is going to
-    be asked, kept in `model_version` until the answer names its own.
+    that has its result is completed, and not billed again, unless somebody set its row back since:
+    then the old result is put aside. `asked` is the model that is going to be asked, kept in
+    `model_version` until the response names its own. `paused` pages are left out.
     """
-    chosen = choose(db, data_root, limit, max_attempts)
+    chosen = choose(db, data_root, limit, max_attempts, paused)
     flip(
         db,
         chosen.lost,
         "rendered",
         "pending",
-        last_error="the page's image is missing; make render",
+        last_error="no_image: the page's image is missing; make render",
     )
     with transaction(db):
         for page in chosen.read:
@@ -131,7 +158,9 @@ def claim(
             flip(
                 db, [page], ("rendered", "failed"), "completed", result_path=result, last_error=None
             )
-    return flip(
+    for page in chosen.set_back:  # before the claim: a kill in between leaves a page that waits
+        files.put_aside(paths.result(data_root, page))
+    taken = flip(
         db,
         chosen.waiting,
         ("rendered", "failed"),
@@ -140,30 +169,76 @@ def claim(
         within_batch_index=None,
         model_version=asked,
     )
+    return Claim(taken, [page for page in chosen.set_back if page in set(taken)])
 
 
-def choose(db: Database, data_root: Path, limit: int, max_attempts: int) -> Choice:
+def choose(
+    db: Database,
+    data_root: Path,
+    limit: int,
+    max_attempts: int,
+    paused: Container[PageId] = (),
+) -> Choice:
     """What `claim` would come upon."""
-    chosen: list[PageId] = []
-    lost: list[PageId] = []
-    read: list[PageId] = []
+    choice = Choice([], [], [], [])
     for page, status in waiting(db, max_attempts):
-        if paths.result(data_root, page).is_file():
-            read.append(page)
+        if page in paused:
+            continue
+        has_result = paths.result(data_root, page).is_file()
+        if has_result and not _was_set_back(db, data_root, page):
+            choice.read.append(page)
         elif paths.png(data_root, page).is_file():
-            chosen.append(page)
-            if len(chosen) == limit:
+            choice.waiting.append(page)
+            if has_result:
+                choice.set_back.append(page)
+            if len(choice.waiting) == limit:
                 break
         elif status == "rendered":
-            lost.append(page)
-    return Choice(chosen, lost, read)
+            choice.lost.append(page)
+    return choice
+
+
+def _was_set_back(db: Database, data_root: Path, page: PageId) -> bool:
+    """Whether somebody set the row back after its result was written, to have the page read again.
+
+    Otherwise the row is older than the result, from a backup. A database that knows of the result
+    is not older than it: it has the page's usage, or the model that read it. Where it has neither,
+    the later of the two times decides.
+    """
+    job = row(db, page)
+    if job is None or job["status"] != "rendered":
+        return False
+    billed = db.table("usage").count_where("pdf_path = ? AND page_number = ?", list(page))
+    if billed or job["model_version"]:
+        return True
+    written = paths.result(data_root, page).stat().st_mtime
+    return clock.moment(job["updated_at"]).timestamp() > written
+
+
+def complete_new(db: Database, data_root: Path, pages: Iterable[PageId]) -> int:
+    """Rows that were registered just now and have a result already are completed; how many.
+
+    A row that did not exist was not set back: jobs.db was lost.
+    """
+    fresh = [
+        page
+        for page in pages
+        if (job := row(db, page))
+        and (job["status"], job["updated_at"]) == ("pending", job["created_at"])
+        and paths.result(data_root, page).is_file()
+    ]
+    with transaction(db):
+        for page in fresh:
+            result = str(paths.result(data_root, page))
+            flip(db, [page], "pending", "completed", result_path=result)
+    return len(fresh)
 
 
 def to_render(db: Database, max_attempts: int) -> Iterator[tuple[PageId, str]]:
     """Pages that may need an image, with their status, in order; failed ones may have theirs."""
     rows = db.execute(
         "SELECT pdf_path, page_number, status FROM jobs WHERE status IN ('pending', 'rendering')"
-        " OR (status = 'failed' AND attempts < ?) ORDER BY pdf_path, page_number",
+        f" OR ({_TRIED_AGAIN}) ORDER BY pdf_path, page_number",
         [max_attempts],
     )
     for pdf_path, page_number, status in rows:
@@ -177,6 +252,54 @@ def in_status(db: Database, status: str, batch_id: str | None = None) -> list[Pa
     if batch_id is not None:
         sql, values = sql + " AND batch_id = ?", [status, batch_id]
     return [PageId(*row) for row in db.execute(sql + " ORDER BY pdf_path, page_number", values)]
+
+
+def pdfs(db: Database) -> list[str]:
+    """The PDFs that have jobs, in order."""
+    found = db.execute("SELECT DISTINCT pdf_path FROM jobs ORDER BY pdf_path")
+    return [pdf_path for (pdf_path,) in found]
+
+
+def pages_of_pdf(db: Database, pdf_path: str) -> list[PageId]:
+    """The pages of a PDF that have jobs, in order."""
+    found = db.execute(
+        "SELECT page_number FROM jobs WHERE pdf_path = ? ORDER BY page_number", [pdf_path]
+    )
+    return [PageId(pdf_path, number) for (number,) in found]
+
+
+def without_result(db: Database, data_root: Path) -> Iterator[PageId]:
+    """Completed pages whose result is not on disk, in order."""
+    for page in in_status(db, "completed"):
+        if not paths.result(data_root, page).is_file():
+            yield page
+
+
+def rows_of(db: Database, pages: Iterable[PageId]) -> dict[PageId, dict[str, Any]]:
+    """The rows of these pages; a page without one is left out."""
+    found = {}
+    for page in pages:
+        if job := row(db, page):
+            found[page] = job
+    return found
+
+
+def batches_out(db: Database) -> set[str]:
+    """The ids of batches that pages are `submitted` in."""
+    rows = db.execute(
+        "SELECT DISTINCT batch_id FROM jobs WHERE status = 'submitted' AND batch_id IS NOT NULL"
+    )
+    return {str(batch_id) for (batch_id,) in rows}
+
+
+def of_batch(db: Database, batch_id: str) -> list[tuple[int, PageId]]:
+    """(within_batch_index, page) of the rows that name the batch, in order."""
+    rows = db.execute(
+        "SELECT within_batch_index, pdf_path, page_number FROM jobs"
+        " WHERE batch_id = ? AND within_batch_index IS NOT NULL ORDER BY within_batch_index",
+        [batch_id],
+    )
+    return [(index, PageId(pdf_path, page_number)) for index, pdf_path, page_number in rows]
 
 
 def unbound(db: Database) -> list[PageId]:
@@ -197,10 +320,58 @@ def counts(db: Database) -> dict[str, int]:
 
 
 def out_of_tries(db: Database, max_attempts: int) -> int:
-    """Failed pages that nothing tries again by itself."""
-    return int(db.table("jobs").count_where("status = 'failed' AND attempts >= ?", [max_attempts]))
+    """Failed pages with no tries left, but for those of `for_a_person`."""
+    where = f"status = 'failed' AND attempts >= ? AND NOT {_FOR_A_PERSON}"
+    return int(db.table("jobs").count_where(where, [max_attempts]))
+
+
+def for_a_person(db: Database) -> int:
+    """Failed pages that only `make retry` brings back, however many tries they have left."""
+    return int(db.table("jobs").count_where(f"status = 'failed' AND {_FOR_A_PERSON}"))
+
+
+def failures(db: Database) -> list[tuple[str, str]]:
+    """The code of each failed page ("" in older rows) and its whole reason, the latest last."""
+    found = db.execute(
+        f"SELECT {_CODE}, coalesce(last_error, 'the reason is unknown') FROM jobs"
+        " WHERE status = 'failed' ORDER BY updated_at"
+    )
+    return [(code if re.fullmatch("[a-z][a-z0-9_]*", code) else "", why) for code, why in found]
+
+
+def finished(
+    db: Database,
+    *,
+    pdf_path: str = "",
+    page_number: int | None = None,
+    failed: bool = False,
+    code: str = "",
+) -> list[tuple[PageId, str]]:
+    """Pages that are not under way, with their status, in order.
+
+    Of one PDF, of one page number, the failed ones alone, those whose failure has that code: each
+    only where it is given.
+    """
+    where = [f"status NOT IN ({', '.join('?' * len(UNDER_WAY))})"]
+    values: list[str | int] = list(UNDER_WAY)
+    if pdf_path:
+        where, values = [*where, "pdf_path = ?"], [*values, pdf_path]
+    if page_number is not None:
+        where, values = [*where, "page_number = ?"], [*values, page_number]
+    if failed or code:
+        where.append("status = 'failed'")
+    if code:
+        where, values = [*where, f"{_CODE} = ?"], [*values, code]
+    sql = f"SELECT pdf_path, page_number, status FROM jobs WHERE {' AND '.join(where)}"
+    rows = db.execute(f"{sql} ORDER BY pdf_path, page_number", values)
+    return [(PageId(pdf, number), status) for pdf, number, status in rows.fetchall()]
 
 
 def now() -> str:
     """The time as rows have it: ISO, UTC, microseconds; sorts as text."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def pages_of(db: Database, pdf_path: str) -> int:
+    """How many pages of the PDF there are."""
+    return int(db.table("jobs").count_where("pdf_path = ?", [pdf_path]))

@@ -1,4 +1,8 @@
-"""What pages will cost before any of them is paid for: tokens a page, and dollars from them."""
+"""What pages will cost before any of them is sent: tokens a page, and dollars from them.
+
+Three sizes of a page: what it takes on average, what nine in ten stay below, and the most that it
+can take, which is the ceiling that each request sets for its output.
+"""
 
 import math
 import statistics
@@ -12,7 +16,8 @@ from flowsheets.money import prices, usage
 from flowsheets.page.request import TASK, prompt
 from flowsheets.settings import Settings
 
-ENOUGH = 10  # pages that this station has had read, from which its own tokens are the better guide
+ENOUGH = 10  # pages read with these settings, from which their own tokens are the better guide
+NEWEST = 1000  # responses that an estimate looks at
 
 CHARACTERS_PER_TOKEN = 4  # Google's rule of thumb for text
 # A page's image on Gemini 3, by media resolution (documented).
@@ -34,38 +39,52 @@ class PageTokens(NamedTuple):
 
 @dataclass(frozen=True)
 class Basis:
-    """What a page is thought to take, the usual one and a large one, and where that is from."""
+    """What a page takes, and where that is from.
 
-    usual: PageTokens
-    high: PageTokens
+    `cut_off` is the share, 0 to 1, of the responses that ran into the ceiling. `known` says whether
+    enough pages were read: without, thinking is not in `usual` and `high`, and nothing below the
+    ceiling can be promised.
+    """
+
+    usual: PageTokens  # the mean
+    high: PageTokens  # the 90th percentile, and at least the mean
+    most: PageTokens  # output at the ceiling
+    cut_off: float
     source: str
-    thinking: bool  # whether the output has the thinking in it
+    known: bool
 
 
-def basis(db: Database, config: Settings) -> Basis:
-    """From this station's own answers of the model once 10 pages have some, counted before that."""
-    counted = [
-        (answer.page, answer.tokens)
-        for answer, _, _ in usage.noted(db)
-        if answer.model == config.model and answer.tokens
-    ]
-    if len({page for page, _ in counted}) < ENOUGH:
-        sent = prompt_tokens() + text_tokens(TASK) + IMAGE_TOKENS[config.media_resolution]
+def basis(db: Database, settings: Settings) -> Basis:
+    """From this station's own responses once 10 pages have some, counted before that.
+
+    Own responses are those of the same model at the same thinking level: `low` has been measured to
+    take a tenth of the output of the model's own level.
+    """
+    found, pages = usage.sizes(db, settings.model, settings.thinking, NEWEST)
+    ceiling = settings.max_output_tokens
+    if pages < ENOUGH:
+        sent = prompt_tokens() + text_tokens(TASK) + IMAGE_TOKENS[settings.media_resolution]
         return Basis(
-            PageTokens(sent, OUTPUT_TOKENS),
-            PageTokens(sent, HIGH_OUTPUT_TOKENS),
-            "counted image and prompt, and the output of 34 pages read before; "
-            "thinking comes on top and is unknown",
-            thinking=False,
+            usual=PageTokens(sent, min(OUTPUT_TOKENS, ceiling)),
+            high=PageTokens(sent, min(HIGH_OUTPUT_TOKENS, ceiling)),
+            most=PageTokens(sent, ceiling),
+            cut_off=0.0,
+            source="counted image and prompt, and the output of 34 pages read before;"
+            " thinking comes on top and is unknown",
+            known=False,
         )
-    prompts = [tokens.prompt_token_count for _, tokens in counted]
-    outputs = [tokens.output for _, tokens in counted]
+    prompts = [size.prompt for size in found]
+    outputs = [min(size.output, ceiling) for size in found]
+    cut_off = sum(size.cut_off or size.output >= ceiling for size in found)
     return Basis(
-        PageTokens(math.ceil(statistics.median(prompts)), math.ceil(statistics.median(outputs))),
-        PageTokens(_high(prompts), _high(outputs)),
-        f"{len(counted)} answers that this station had from {config.model}: median and 90th"
-        " percentile, thinking in it",
-        thinking=True,
+        usual=PageTokens(_mean(prompts), _mean(outputs)),
+        high=PageTokens(_high(prompts), _high(outputs)),
+        most=PageTokens(_high(prompts), ceiling),
+        cut_off=cut_off / len(found),
+        source=f"the newest {len(found):,} responses from {settings.model} here"
+        f"{f' at {settings.thinking}' if settings.thinking else ''}: mean and 90th percentile,"
+        f" thinking included; {cut_off:,} ran into the ceiling",
+        known=True,
     )
 
 
@@ -73,6 +92,19 @@ def cost(model: str, mode: str, pages: int, tokens: PageTokens) -> Decimal | Non
     """Dollars for so many pages in a mode, without a cache; None where no price is known."""
     one = prices.price(model, mode, tokens.prompt, 0, tokens.output)
     return one.usd * pages if one else None
+
+
+def held(model: str, mode: str, pages: int, of: Basis) -> Decimal | None:
+    """Dollars that MAX_USD counts for so many pages; None where no price is known.
+
+    The 90th percentile, and for the share of the responses that ran into the ceiling so far, the
+    ceiling. Before 10 pages are read nobody knows what thinking takes: the ceiling for each.
+    """
+    high, most = cost(model, mode, pages, of.high), cost(model, mode, pages, of.most)
+    if high is None or most is None:
+        return None
+    share = Decimal(of.cut_off) if of.known else Decimal(1)
+    return high + max(most - high, Decimal(0)) * share
 
 
 def cost_with_cache(model: str, pages: int, batches: int, tokens: PageTokens) -> Decimal | None:
@@ -85,18 +117,18 @@ def cost_with_cache(model: str, pages: int, batches: int, tokens: PageTokens) ->
     return one.usd * pages + hour * kept / 1_000_000 * CACHE_HOURS * batches
 
 
-def cache_pays(config: Settings, pages: int, of: Basis) -> bool:
+def cache_pays(settings: Settings, pages: int, of: Basis) -> bool:
     """Whether a batch of so many pages is cheaper with a cache of its own, by known prices."""
-    if not cache_is_worth_asking_for(config):
+    if not cache_is_worth_asking_for(settings):
         return False
-    without = cost(config.model, "batch", pages, of.usual)
-    with_cache = cost_with_cache(config.model, pages, 1, of.usual)
+    without = cost(settings.model, "batch", pages, of.usual)
+    with_cache = cost_with_cache(settings.model, pages, 1, of.usual)
     return without is not None and with_cache is not None and with_cache < without
 
 
-def cache_is_worth_asking_for(config: Settings) -> bool:
+def cache_is_worth_asking_for(settings: Settings) -> bool:
     """Whether the API may take a cache of our prompt at all; a refusal costs nothing."""
-    return config.cache == "auto" and prompt_tokens() >= prices.CACHE_LEAST_NAMED
+    return settings.cache == "auto" and prompt_tokens() >= prices.CACHE_LEAST_NAMED
 
 
 def too_short_to_cache(model: str) -> str | None:
@@ -106,20 +138,20 @@ def too_short_to_cache(model: str) -> str | None:
     return f"may be too short to be cached: {kept:,} of {least:,} tokens" if kept < least else None
 
 
-def line(config: Settings, pages: int, of: Basis) -> str:
-    """The estimate of a submit, in one line."""
-    usual, high, now = (
-        cost(config.model, mode, pages, tokens)
-        for mode, tokens in (("batch", of.usual), ("batch", of.high), ("realtime", of.usual))
+def line(settings: Settings, pages: int, of: Basis) -> str:
+    """The estimate of a submit in one line: what is expected, and the most that it can cost."""
+    usual, most, now = (
+        cost(settings.model, mode, pages, tokens)
+        for mode, tokens in (("batch", of.usual), ("batch", of.most), ("realtime", of.usual))
     )
-    if usual is None or high is None:
-        why = prices.remark(config.model, "batch")
+    if usual is None or most is None:
+        why = prices.remark(settings.model, "batch")
         return f"estimate: {pages} pages without a known price ({why})"
     said = f"estimate: {pages} pages, about {prices.dollars(usual)} in batch"
     if now is not None:
         said += f" ({prices.dollars(now)} in real time)"
-    said += f", up to {prices.dollars(high)}"
-    return said + on_top(of)
+    thinking = "" if of.known else " and thinking, which is unknown yet"
+    return f"{said}{thinking}, at most {prices.dollars(most)}"
 
 
 def prompt_tokens() -> int:
@@ -131,9 +163,10 @@ def text_tokens(text: str) -> int:
     return math.ceil(len(text) / CHARACTERS_PER_TOKEN)
 
 
-def on_top(of: Basis) -> str:
-    return "" if of.thinking else "; thinking comes on top"
+def _mean(counts: list[int]) -> int:
+    return math.ceil(statistics.fmean(counts))
 
 
 def _high(counts: list[int]) -> int:
-    return math.ceil(statistics.quantiles(counts, n=10, method="inclusive")[-1])
+    """The 90th percentile; the mean where a few very large ones bring that above it."""
+    return max(math.ceil(statistics.quantiles(counts, n=10, method="inclusive")[-1]), _mean(counts))

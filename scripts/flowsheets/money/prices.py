@@ -1,10 +1,11 @@
-"""What tokens cost, in dollars: the figures of genai-prices, held against the documented ones.
+"""What tokens cost, in dollars: the prices of genai-prices, compared with the documented ones.
 
-The only importer of genai-prices, whose list lies in the package: it asks no network unless told
-to. It costs 0.2 s to import, so it is imported where a price is wanted and not before.
+The only importer of genai-prices, whose list is in the package: it asks no network unless told to.
+It costs 0.2 s to import, so it is imported where a price is wanted and not before; and 0.2 ms a
+call, so that the rates of a model and a day are asked for once.
 
-genai-prices answers with the standard price where it knows no batch or flex price of a model,
-without a word. Here that is no price; and no price is None, never 0.
+genai-prices gives the standard price where it knows no batch or flex price of a model, without
+saying so. Here that is no price; and no price is None, never 0.
 """
 
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, NamedTuple
 
-# How a page is read: one call a page, a row of a batch, one call a page in the cheaper tier.
+# How a page is read: one call a page, a line of a batch, one call a page in the cheaper tier.
 MODES = ("realtime", "batch", "flex")
 
 # What genai-prices calls them.
@@ -33,7 +34,7 @@ class Rates(NamedTuple):
 
 
 class Price(NamedTuple):
-    """Dollars of one answer, and the list that they are from."""
+    """Dollars of one response, and the list that they are from."""
 
     usd: Decimal
     price_list: str
@@ -51,6 +52,9 @@ DOCUMENTED = {
     }
 }
 DOCUMENTED_PROMPT = 200_000  # tokens; longer ones cost more
+# Tokens of a prompt, below the first step of any model's price (128,000, 200,000): up to here the
+# rates are the whole price.
+ONE_RATE_PROMPT = 100_000
 
 # Of a prompt cache: dollars per million tokens an hour, and the fewest tokens (documented). A
 # refusal by the API has named fewer, so that below the documented number it is asked all the same.
@@ -62,32 +66,30 @@ CACHE_LEAST_NAMED = 1024
 def price(
     model: str, mode: str, prompt: int, cached: int, output: int, at: str | None = None
 ) -> Price | None:
-    """What one answer costs, or None where no price is known that can be relied on.
+    """What one response costs, or None where no price is known that can be relied on.
 
     `prompt` includes `cached`, `output` includes thinking, as the API bills them; all are tokens.
-    `model` is the one that was asked for; `at` is the ISO time of the request, now unless given:
-    prices change, and models have a higher one for long prompts, so each answer is priced alone.
+    `at` is the ISO time of the request, UTC, now unless given: prices change, and models have a
+    higher one for long prompts, so each response is priced alone.
     """
-    moment = datetime.fromisoformat(at) if at else datetime.now(UTC)
-    day = moment.astimezone(UTC).date().isoformat()
-    listed, documented = _listed(model, mode, day), DOCUMENTED.get(model, {}).get(mode)
-    if listed and (documented is None or listed == documented):
-        return Price(_calculated(model, mode, moment, prompt, cached, output), price_list())
-    if listed or documented is None or prompt > DOCUMENTED_PROMPT:
+    day = _day(at)
+    if listed := _listed(model, mode, day):
+        if prompt > ONE_RATE_PROMPT:
+            return Price(_calculated(model, mode, day, prompt, cached, output), price_list())
+        return Price(_at(listed, prompt, cached, output), price_list())
+    documented = _documented(model, mode)
+    if documented is None or prompt > DOCUMENTED_PROMPT:
         return None
-    fresh = (prompt - cached) * documented.input
-    usd = (fresh + cached * documented.cached + output * documented.output) / _MILLION
-    return Price(usd, DOCUMENTED_LIST)
+    return Price(_at(documented, prompt, cached, output), DOCUMENTED_LIST)
 
 
 def remark(model: str, mode: str, at: str | None = None) -> str | None:
-    """What a person has to know of a model's price in this mode, in one line; None if nothing."""
-    day = (at or datetime.now(UTC).isoformat())[:10]
-    listed, documented = _listed(model, mode, day), DOCUMENTED.get(model, {}).get(mode)
+    """What you have to know of a model's price in this mode, in one line; None if nothing."""
+    listed, documented = _listed(model, mode, _day(at)), _documented(model, mode)
     if listed and documented and listed != documented:
         return (
             f"{model} in {mode}: {price_list()} says {_shown(listed)}, {DOCUMENTED_LIST} says"
-            f" {_shown(documented)} per million tokens; no price is taken"
+            f" {_shown(documented)} per million tokens; {price_list()} is taken"
         )
     if listed:
         return None
@@ -97,7 +99,7 @@ def remark(model: str, mode: str, at: str | None = None) -> str | None:
 
 
 def dollars(usd: Decimal | float) -> str:
-    """An amount for a person: in cents, with a digit or two more where cents say too little."""
+    """An amount as it is shown: in cents, with a digit or two more where cents say too little."""
     digits = 2 if usd >= 1 else 3 if usd >= Decimal("0.1") else 4
     return f"${usd:,.{digits}f}"
 
@@ -110,33 +112,44 @@ def price_list() -> str:
     return f"genai-prices {genai_prices.__version__}"
 
 
+def _day(at: str | None) -> str:
+    """The day of an ISO time in UTC, as YYYY-MM-DD."""
+    return at[:10] if at else datetime.now(UTC).date().isoformat()
+
+
+def _documented(model: str, mode: str) -> Rates | None:
+    return DOCUMENTED.get(model, {}).get(mode)
+
+
+def _at(rates: Rates, prompt: int, cached: int, output: int) -> Decimal:
+    fresh = (prompt - cached) * rates.input
+    return (fresh + cached * rates.cached + output * rates.output) / _MILLION
+
+
 @cache
 def _listed(model: str, mode: str, day: str) -> Rates | None:
     """What genai-prices has for the model in this mode on that day (ISO), short prompts."""
-    moment = datetime.fromisoformat(f"{day}T12:00:00+00:00")
     try:
-        wanted = _ask(model, mode, moment, 0, 0, 0).model_price
-        if mode != "realtime" and wanted == _ask(model, "realtime", moment, 0, 0, 0).model_price:
+        wanted = _ask(model, mode, day, 0, 0, 0).model_price
+        if mode != "realtime" and wanted == _ask(model, "realtime", day, 0, 0, 0).model_price:
             return None  # the standard price, for want of another
-        some = 100_000  # tokens, below every step of a price
+        some = ONE_RATE_PROMPT
         return Rates(
             *(
-                _calculated(model, mode, moment, *tokens) * _MILLION / some
+                _calculated(model, mode, day, *tokens) * _MILLION / some
                 for tokens in ((some, 0, 0), (some, some, 0), (0, 0, some))
             )
         )
-    except LookupError:
+    except (LookupError, ValueError):  # a model that is not in the list, or not a day
         return None
 
 
-def _calculated(
-    model: str, mode: str, at: datetime, prompt: int, cached: int, output: int
-) -> Decimal:
-    usd: Decimal = _ask(model, mode, at, prompt, cached, output).total_price
+def _calculated(model: str, mode: str, day: str, prompt: int, cached: int, output: int) -> Decimal:
+    usd: Decimal = _ask(model, mode, day, prompt, cached, output).total_price
     return usd
 
 
-def _ask(model: str, mode: str, at: datetime, prompt: int, cached: int, output: int) -> Any:
+def _ask(model: str, mode: str, day: str, prompt: int, cached: int, output: int) -> Any:
     """genai-prices' PriceCalculation. Raises LookupError for a model that it does not know."""
     from genai_prices import Usage, calc_price
 
@@ -144,7 +157,7 @@ def _ask(model: str, mode: str, at: datetime, prompt: int, cached: int, output: 
         Usage(input_tokens=prompt, cache_read_tokens=cached, output_tokens=output),
         model,
         provider_id="google",
-        genai_request_timestamp=at,
+        genai_request_timestamp=datetime.fromisoformat(f"{day}T12:00:00+00:00"),
         price_context=_CONTEXT[mode],
     )
 

@@ -1,10 +1,13 @@
-"""One page's request: prompt and image, as the REST API takes it, the same for both ways."""
+"""One page's request: prompt and image, as the REST API takes it, the same in every mode."""
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from flowsheets.errors import Problem
 from flowsheets.page import schema
+from flowsheets.settings import Settings
 
 PROMPT = Path(__file__).with_name("prompt.md")
 
@@ -14,26 +17,32 @@ TASK = "Transcribe this flowsheet page."
 
 def page_request(
     image_base64: Any,
-    media_resolution: str,
+    settings: Settings,
     cached_content: str | None = None,
     service_tier: str | None = None,
 ) -> dict[str, Any]:
     """The body of `generateContent` for one page, which is also `request` in a batch's line.
 
     `image_base64` is the PNG, base64 in the standard alphabet: a str, or an `orjson.Fragment` that
-    holds it quoted. `media_resolution` is low, medium, high or ultra_high. With `cached_content`
-    (`cachedContents/…`) the prompt lies in that cache and is not repeated: the API refuses a
-    request that names a cache and has a systemInstruction. `service_tier` (`flex`) is for real time
-    alone: a batch has its own price.
+    holds it quoted. With `cached_content` (`cachedContents/…`) the prompt lies in that cache and is
+    not repeated: the API refuses a request that names a cache and has a systemInstruction.
+    `service_tier` (`flex`) is for real time alone: a batch has its own price.
+
+    Every request has a ceiling for its output, which counts thinking as well: without one, a
+    response that does not end is billed up to the model's own ceiling of 65,536 tokens. No
+    temperature: Gemini 3 wants its default, and later models refuse any.
     """
-    level = f"MEDIA_RESOLUTION_{media_resolution.upper()}"
+    level = f"MEDIA_RESOLUTION_{settings.media_resolution.upper()}"
     image: dict[str, Any] = {"inlineData": {"mimeType": "image/png", "data": image_base64}}
     config: dict[str, Any] = {
         "responseMimeType": "application/json",
         # Not responseJsonSchema, which batches have been seen to ignore (ruby_llm #894).
         "responseSchema": _schema(),
+        "maxOutputTokens": settings.max_output_tokens,
     }
-    if media_resolution == "ultra_high":
+    if settings.thinking:
+        config["thinkingConfig"] = {"thinkingLevel": settings.thinking}
+    if settings.media_resolution == "ultra_high":
         image["mediaResolution"] = {"level": level}  # the API takes this one on a part only
     else:
         config["mediaResolution"] = level
@@ -48,6 +57,27 @@ def page_request(
     else:
         body["systemInstruction"] = {"parts": [{"text": prompt()}]}
     return body
+
+
+def setting_refused(message: str) -> Problem | None:
+    """The one line for a setting that the model does not take, from the API's message; None where
+    it names none.
+
+    `message` is that of a refusal, status 400 or code 3, INVALID_ARGUMENT, which meets every page:
+    `Thinking level is not supported for this model.`, or that the value of maxOutputTokens is out
+    of the supported range.
+    """
+    for pattern, setting, fix in _REFUSED:
+        if re.search(pattern, message, re.IGNORECASE):
+            return Problem(setting, message, fix)
+    return None
+
+
+_REFUSED = (
+    ("thinking", "GEMINI_THINKING", "Unset it, or give a level that the model takes"),
+    ("max[_ ]?output[_ ]?tokens", "MAX_OUTPUT_TOKENS", "Give a smaller one"),
+    ("media[_ ]?resolution", "GEMINI_MEDIA_RESOLUTION", "Give one that the model takes"),
+)
 
 
 @cache

@@ -1,0 +1,76 @@
+"""Whether a page still shows what was sent: its pixels decide, not the bytes of its file.
+
+A PNG that was compressed anew is another file and the same page. The image that was sent is in
+requests.jsonl.
+"""
+
+import base64
+import hashlib
+import io
+import re
+from functools import lru_cache
+from pathlib import Path
+
+import orjson
+
+from flowsheets import paths
+from flowsheets.batch.folder import Batch, Line, page_of
+from flowsheets.page.response import Unread
+from flowsheets.page.schema import PageReading
+
+_KEY = re.compile(rb'\{"key":"([^"\\]+)"')
+
+CHANGED = Unread(
+    "image_changed", "the page's image has changed since it was sent; responses.jsonl has the text"
+)
+
+
+def checked(
+    reading: PageReading, batch: Batch, data_root: Path, line: Line
+) -> PageReading | Unread:
+    """The reading, unless the page's image now shows something else than what was sent."""
+    png = paths.png(data_root, page_of(line))
+    try:
+        now = png.read_bytes()
+    except OSError:
+        return reading  # nothing contradicts it
+    if hashlib.sha256(now).hexdigest() == line["image_sha256"]:
+        return reading
+    sent = _sent(batch, line["key"])
+    return reading if sent is not None and _same_pixels(sent, now) else CHANGED
+
+
+def _same_pixels(one: bytes, other: bytes) -> bool:
+    from PIL import Image  # hardly ever wanted, and slow to import
+
+    try:
+        with Image.open(io.BytesIO(one)) as a, Image.open(io.BytesIO(other)) as b:
+            mode = a.mode if a.mode == b.mode else "RGB"
+            return a.size == b.size and a.convert(mode).tobytes() == b.convert(mode).tobytes()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
+
+
+def _sent(batch: Batch, key: str) -> bytes | None:
+    """The image of a request, as it was sent; None where requests.jsonl does not hold it."""
+    try:
+        with batch.requests.open("rb") as file:
+            file.seek(_offsets(batch.requests)[key])
+            parts = orjson.loads(file.readline())["request"]["contents"][0]["parts"]
+        data = next(part["inlineData"]["data"] for part in parts if "inlineData" in part)
+        return base64.b64decode(data)
+    except (AttributeError, IndexError, KeyError, OSError, StopIteration, TypeError, ValueError):
+        return None
+
+
+@lru_cache(maxsize=1)  # one batch's results are applied at a time
+def _offsets(requests: Path) -> dict[str, int]:
+    """Key -> byte offset of its line; `build` writes the key first."""
+    offsets = {}
+    offset = 0
+    with requests.open("rb") as file:
+        for raw in file:
+            if found := _KEY.match(raw):
+                offsets[found[1].decode()] = offset
+            offset += len(raw)
+    return offsets
