@@ -22,12 +22,11 @@ from typing import Any
 
 import click
 import orjson
-from dotenv import dotenv_values
 from rapidfuzz.distance import Levenshtein
 
 from flowsheets.errors import Problem
 from flowsheets.gemini.operation import ENDED
-from flowsheets.settings import TOP
+from flowsheets.settings import TOP, dotenv
 
 DEMO = Path("demo")
 SCANS = Path("tests/samples/scans")
@@ -100,7 +99,7 @@ def _environment(address: str) -> dict[str, str]:
     click.secho("\n$ export " + " ".join(f"{k}={v}" for k, v in ours.items()), bold=True)
     kept = {k: v for k, v in os.environ.items() if not OTHERS.fullmatch(k)}
     # An empty value wins over .env, and means the default.
-    empty = {k: "" for k in dotenv_values(".env") if OTHERS.fullmatch(k)}
+    empty = {k: "" for k in dotenv() if OTHERS.fullmatch(k)}
     return kept | empty | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"} | ours
 
 

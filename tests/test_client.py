@@ -242,6 +242,7 @@ def test_a_server_that_never_answers_gets_a_paid_call_once(
     with pytest.raises(ApiProblem, match="no answer in time") as caught:
         calls.generate(MODEL, REQUEST)
     assert (caught.value.unclear, caught.value.kind) == (True, "broken")
+    assert caught.value.may_be_billed
     assert len(middlebox.asked) == 1
 
 
@@ -294,6 +295,7 @@ def test_a_reply_that_is_not_of_the_api_is_one_line_and_unclear(
         CALLS[call](tmp_path)
     assert caught.value.unclear
     assert caught.value.code is None
+    assert not caught.value.may_be_billed
     if call != "download":
         assert caught.value.stops_the_run == (not is_object and reply != "a list")
     assert not (tmp_path / "responses.jsonl").exists()
@@ -478,6 +480,7 @@ def test_a_refusal_is_classified_and_its_advice_fits(
     assert said.stops_the_run == (kind not in ("refused", "failed"))
     assert said.everywhere == (kind == "key")
     assert said.unclear == (code >= 500)
+    assert not said.may_be_billed
     assert len(said.message) < 700
     assert KEY not in said.message
 

@@ -6,6 +6,7 @@ import pytest
 
 import demo
 import in_process
+from flowsheets.errors import Problem
 from station import Station
 
 
@@ -22,3 +23,12 @@ def test_the_demo_takes_the_samples_from_scans_to_results_and_books(
     assert "Nothing was paid" in done.stdout
     assert "my-own-key" not in done.stdout
     assert not station.data.exists()
+
+
+def test_a_dotenv_in_another_encoding_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flowsheets.settings.TOP", tmp_path)
+    (tmp_path / ".env").write_bytes("# Schlüssel\n".encode("latin-1"))
+    with pytest.raises(Problem, match=r"\.env: is not UTF-8 text"):
+        demo._environment("http://127.0.0.1:9")

@@ -102,7 +102,6 @@ def test_in_real_time_such_a_page_is_completed(
     json.dumps(online.result(1)).encode()
 
 
-@pytest.mark.xfail(strict=False, reason="batch/results.py is to note it")
 def test_what_was_forgiven_is_noted_with_the_page_and_forgotten_by_retry(
     online: Station, emulator: Emulator
 ) -> None:

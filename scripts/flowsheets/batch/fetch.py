@@ -6,6 +6,7 @@ only of a batch that ended, and is used only when it holds what the API counts.
 """
 
 from datetime import timedelta
+from pathlib import Path
 
 from sqlite_utils import Database
 
@@ -55,7 +56,7 @@ def have_file(batch: Batch) -> bool:
     size = batch.responses.stat().st_size
     if size == noted["bytes"] and results.file_digest(batch.responses) == noted["sha256"]:
         return True
-    kept = files.put_aside(batch.responses)
+    kept = _put_aside(batch)
     batch.add("torn", kept=kept.name)
     return False
 
@@ -105,7 +106,7 @@ def _quarantine(batch: Batch, found: FileCheck) -> Problem:
 
 def _put_aside_as_short(batch: Batch, lacks: str) -> Problem:
     first = batch.all("short")[:1]
-    kept = files.put_aside(batch.responses)
+    kept = _put_aside(batch)
     if not first:  # once: with cron there would be one a minute
         first = [batch.add("short", reason=lacks, kept=kept.name)]
     since = clock.elapsed(first[0])
@@ -117,6 +118,16 @@ def _put_aside_as_short(batch: Batch, lacks: str) -> Problem:
             f"Use what there is: make batch-rescue ID={batch.batch_id}",
         )
     return NotWhole(batch.batch_id, what, "The next fetch loads it again")
+
+
+def _put_aside(batch: Batch) -> Path:
+    """Keep responses.jsonl under another name, once: cron may load the same file each minute."""
+    digest = results.file_digest(batch.responses)
+    for kept in batch.folder.glob("responses.jsonl.*"):
+        if results.file_digest(kept) == digest:
+            batch.responses.unlink()
+            return kept
+    return files.put_aside(batch.responses)
 
 
 # --- batches that were closed --------------------------------------------------------------------
@@ -135,7 +146,7 @@ def late(batch: Batch, db: Database, settings: Settings) -> str | None:
     if operation is None or not (operation.ended and operation.responses_file):
         return None
     if batch.responses.exists():
-        files.put_aside(batch.responses)
+        _put_aside(batch)
     try:
         download(batch, operation)
     except ApiProblem as problem:
