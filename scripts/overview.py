@@ -39,7 +39,7 @@ def main() -> None:
     width = shutil.get_terminal_size().columns  # 80 in a pipe
     _show_pages(counts, width)
     _show_errors(db, config, width)
-    _show_money_and_doubts(db)
+    _show_money_and_doubts(db, config.data_root)
     _show_batches(config.data_root)
 
 
@@ -82,7 +82,7 @@ def _show_errors(db: Database, config: Settings, width: int) -> None:
         )
 
 
-def _show_money_and_doubts(db: Database) -> None:
+def _show_money_and_doubts(db: Database, data_root: Path) -> None:
     usd, pages, without = usage.spent(db)
     said = [f"{prices.dollars(usd)} spent on {pages:,} page{'s' * (pages != 1)}"] if pages else []
     if without:
@@ -90,6 +90,13 @@ def _show_money_and_doubts(db: Database) -> None:
     lines = [f"{'; '.join(said)}. Next: make cost"] if said else []
     if to_check := date_checks.line(db):
         lines.append(to_check)
+    if missing := list(states.without_result(db, data_root)):
+        pages_are = (
+            "1 completed page has"
+            if len(missing) == 1
+            else f"{len(missing):,} completed pages have"
+        )
+        lines.append(f"{pages_are} no result file, first {missing[0]}. Next: make rebuild")
     for number, line in enumerate(lines):
         click.echo(line if number else f"\n{line}")
 

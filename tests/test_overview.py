@@ -9,7 +9,8 @@ from emulator_process import Emulator, wait_for
 from flowsheets.jobs import database, date_checks, states
 from flowsheets.money import usage
 from flowsheets.paths import PageId
-from station import TOP, Station
+from results import put, row, sheet
+from station import PDF, TOP, Station
 
 
 def test_pages_by_status_and_open_batches(station: Station) -> None:
@@ -144,3 +145,12 @@ def test_help_and_status_import_no_sdk(station: Station) -> None:
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_completed_pages_without_a_result_file_are_named(station: Station) -> None:
+    put(station, 1, sheet(row(0, "one")))
+    assert "no result file" not in station.good("status")
+    for number in (2, 3):
+        put(station, number, sheet(row(0, "two"))).unlink()
+    line = f"2 completed pages have no result file, first {PDF} page 2. Next: make rebuild"
+    assert line in station.good("status").splitlines()

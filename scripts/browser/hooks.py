@@ -98,18 +98,8 @@ def asgi_wrapper(datasette: Any) -> Callable[[Any], Any]:
                 await app(scope, receive, send)
                 return
             send = _with_headers(_without_formulas(send, scope), scope["path"])
-            if not _asks_for_this_machine(scope):
-                said = "This server answers to this machine's own name alone: http://127.0.0.1"
-                await Response.text(said, status=421).asgi_send(send)
-                return
-            if _is_sent_by_another_site(scope):
-                said = "Another site's page may not ask for this. Open it from http://127.0.0.1"
-                await Response.text(said, status=403).asgi_send(send)
-                return
-            try:
-                served.check(index)
-            except Problem as problem:
-                await Response.text(problem.message, status=503).asgi_send(send)
+            if refusal := _refusal(scope, index):
+                await refusal.asgi_send(send)
                 return
             if (now := served.file_id(index)) != seen:
                 # Each of Datasette's threads keeps its connection, and so the deleted file, open.
@@ -121,6 +111,21 @@ def asgi_wrapper(datasette: Any) -> Callable[[Any], Any]:
         return wrapped
 
     return wrap
+
+
+def _refusal(scope: dict[str, Any], index: Path) -> Any:
+    """The response to a request that is not let through, or None."""
+    if not _asks_for_this_machine(scope):
+        said = "This server answers to this machine's own name alone: http://127.0.0.1"
+        return Response.text(said, status=421)
+    if _is_sent_by_another_site(scope):
+        said = "Another site's page may not ask for this. Open it from http://127.0.0.1"
+        return Response.text(said, status=403)
+    try:
+        served.check(index)
+    except Problem as problem:
+        return Response.text(problem.message, status=503)
+    return None
 
 
 def _asks_for_this_machine(scope: dict[str, Any]) -> bool:

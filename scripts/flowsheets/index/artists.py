@@ -3,9 +3,10 @@
 import re
 from typing import NamedTuple
 
-# One dash with room on both sides; X-Ray Spex is a name. All patterns are of fixed length: a cell
-# may have any length, and must not take a square of its time.
+# One dash with room on both sides; X-Ray Spex is a name. A cell may have any length, so no
+# pattern here goes over the same letters twice.
 _DASH = re.compile(r"\s[-–—]\s")
+_WORD = re.compile(r"[^\W_][\W_]*[^\W_]")  # two letters or digits; less is a ditto mark
 _QUOTE = re.compile('["“”„«»]')
 # What parts a row less surely: a dash with room on one side, or a gap.
 _LESS_SURE = {"half_dash": re.compile(r"[-–—]\s|\s[-–—]"), "gap": re.compile(r"\s\s")}
@@ -26,7 +27,7 @@ class Parts(NamedTuple):
 def of(text: str | None) -> Parts:
     """What a row's text with its continuation rows says; nothing where it has no word."""
     text = (text or "").strip()
-    if sum(letter.isalnum() for letter in text) < 2:
+    if not _WORD.search(text):
         return Parts()
     return _dashed(text) or _quoted(text) or _with_colon(text) or _guess(text)
 

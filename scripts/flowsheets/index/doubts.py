@@ -6,6 +6,7 @@ that it numbers 21, where the form has rows 0 to 20.
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from flowsheets import display
@@ -60,6 +61,7 @@ def of(page: KeptPage) -> Iterator[Finding]:
     yield from _overlong(page)
 
 
+@lru_cache(maxsize=256)  # a page's rows, which several doubts are about
 def normalised(text: str) -> str:
     """The text as two transcriptions of the same row have it in common: its letters and digits."""
     return _SIGNS.sub("", text.casefold())
@@ -101,6 +103,8 @@ def _periodic(page: KeptPage) -> Iterator[Finding]:
 def _rounds(page: KeptPage) -> Iterator[Finding]:
     texts = _row_texts(page)
     plain = [normalised(text) for text in texts]
+    if _again(plain) < (ROUNDS - 1) * 2:
+        return
     for period in range(2, LONGEST_PERIOD + 1):
         run = longest_run(plain, period)
         shown = plain[run.begin : run.begin + period]
@@ -122,16 +126,23 @@ def _few_different(page: KeptPage) -> Iterator[Finding]:
 
 def _cells_in_circles(page: KeptPage) -> Iterator[Finding]:
     for where, text, _ in _cells(page):
+        if len(text) < CELL_LETTERS:
+            continue
         if _circles(text.casefold().split()) or _ONE_LETTER.search(text):
-            shown = display.shortened(text, SHOWN)
-            yield Finding("periodic_text", 1, f'{where} goes in circles: "{shown}"')
+            shown, place = display.shortened(text, SHOWN), display.shortened(where, SHOWN)
+            yield Finding("periodic_text", 1, f'{place} goes in circles: "{shown}"')
 
 
 def _circles(words: list[str]) -> bool:
-    if len(words) < CELL_WORDS:
+    if _again(words) < CELL_WORDS - CELL_WORDS // CELL_ROUNDS:
         return False
     runs = (longest_run(words, period) for period in range(1, LONGEST_PERIOD + 1))
     return any(run.length >= max(CELL_WORDS, CELL_ROUNDS * run.period) for run in runs)
+
+
+def _again(items: list[str]) -> int:
+    """How many of the items are there before: without enough of them, nothing goes in circles."""
+    return len(items) - len(set(items))
 
 
 def _more_rows_than_form(page: KeptPage) -> Iterator[Finding]:
@@ -170,7 +181,8 @@ def _overlong(page: KeptPage) -> Iterator[Finding]:
     worst = max(over, default=(0, "", 0, 0))
     if worst[0] > 1:
         _, where, length, most = worst
-        detail = f"{where} has {length:,} letters, more than the {most} that it has room for."
+        shown = display.shortened(where, SHOWN)
+        detail = f"{shown} has {length:,} letters, more than the {most} that it has room for."
         yield Finding("overlong_cell", length, detail)
 
 
@@ -187,7 +199,7 @@ def _cells(page: KeptPage) -> Iterator[tuple[str, str, int]]:
             (f"An oddity of {position}", text, ODDITY_LETTERS) for text in quadrant.oddities
         )
         for entry in quadrant.entries:
-            row = f"{position} {_numbers([entry.row_index])}"
+            row = f"{position} row {entry.row_index}"
             rules = 2 if kind(entry.notes) == "double_height" else 1
             yield row, entry.raw_text, rules * ROW_LETTERS
             yield f"The type of {row}", entry.type_raw or "", TYPE_LETTERS

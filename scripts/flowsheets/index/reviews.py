@@ -141,7 +141,7 @@ def _missing(db: Database) -> Iterator[Review]:
         " AND status IN ('completed', 'low_confidence')"
     )
     for (page,) in db.execute(sql):
-        detail = "The result file is missing. Put it back, or make retry."
+        detail = "The result file is missing: make rebuild, else make retry."
         yield Review(page, "result_missing", 0, detail)
 
 
