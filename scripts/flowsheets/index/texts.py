@@ -171,30 +171,40 @@ def _results_read(sources: Sources, findings: list[Finding]) -> Iterator[_Candid
 def _saved(rows: list[Row], data_root: Path) -> dict[PageId, tuple[Path | None, str | None]]:
     """The verifier's file of each verified page, or why it cannot be used.
 
-    Its name has the PDF's name alone, so that two PDFs of one name in two folders share it: it
-    belongs to the page whose row names it, and to the one that was verified last if two do. Without
-    a row that names it, as after jobs.db was lost, it belongs to the only page it can be of.
+    A file's name has the PDF's name without its folder, so that two PDFs of one name share it: it
+    belongs to the page whose row names it, and to the one that was verified last if two rows do.
+    """
+    named = _named(rows, data_root)
+    saved = {page: _located(name, _file_name(page), data_root) for page, (name, _) in named.items()}
+    owners: dict[Path, PageId] = {}
+    for page, _ in sorted(named.items(), key=lambda one: one[1][1]):  # the last one owns it
+        if path := saved[page][0]:
+            owners[path] = page
+    for page, (path, _) in saved.items():
+        if path and owners[path] != page:
+            saved[page] = (None, f"The file of this page is {owners[path]}'s: {path}.")
+    return saved
+
+
+def _named(rows: list[Row], data_root: Path) -> dict[PageId, tuple[str, datetime]]:
+    """Of each verified page, the file that its row names, and when it was verified.
+
+    Without a row that names it, as after jobs.db was lost, a file belongs to the only page that it
+    can be of.
     """
     folder = data_root / "verifier"
     there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     namesakes = Counter(_file_name(_page(row)) for row in rows)
-    found: dict[PageId, tuple[Path | None, str | None]] = {}
-    owners: dict[Path, Row] = {}
+    named = {}
     for row in rows:
-        page, name = _page(row), _file_name(_page(row))
-        named = row.get("verified_path")
-        if not named and name in there and namesakes[name] == 1:
-            named = str(folder / name)
-        if not named and not row.get("verified_at"):
-            continue
-        found[page] = path, _ = _located(str(named or ""), name, data_root)
-        if path:
-            owner = max(owners.get(path, row), row, key=_verified_at)
-            if (other := owners.get(path)) is not None:
-                loser = _page(row if owner is other else other)
-                found[loser] = (None, f"The file of this page is {_page(owner)}'s: {path}.")
-            owners[path] = owner
-    return found
+        name = _file_name(_page(row))
+        path = row.get("verified_path")
+        if not path and name in there and namesakes[name] == 1:
+            path = folder / name
+        if path or row.get("verified_at"):
+            at = shapes.moment(row.get("verified_at")) or LONG_AGO
+            named[_page(row)] = (str(path or ""), at)
+    return named
 
 
 def _located(named: str, name: str, data_root: Path) -> tuple[Path | None, str | None]:
@@ -222,10 +232,6 @@ def _file_name(page: PageId) -> str:
 
 def _page(row: Row) -> PageId:
     return PageId(row["pdf_path"], row["page_number"])
-
-
-def _verified_at(row: Row) -> datetime:
-    return shapes.moment(row.get("verified_at")) or LONG_AGO
 
 
 def _corrections(saved: Path) -> Path:
