@@ -127,7 +127,7 @@ retry: | $(installed) ## finished pages back to the queue, with all their tries 
 	@$(venv) scripts/retry.py --pdf $(call quote,PDF) --page $(call quote,PAGE) --status $(call quote,STATUS) --code $(call quote,CODE)
 
 .PHONY: reread
-reread: | $(installed) ## failed pages: read their kept responses again, asks no API
+reread: | $(installed) ## failed pages' kept responses, read again; asks no API
 	@$(venv) scripts/reread.py
 
 .PHONY: rebuild

@@ -35,7 +35,7 @@ LIMIT = 5
 @click.command(cls=Command)
 @click.option("--limit", type=Count("LIMIT", LIMIT), default=LIMIT)
 def main(limit: int) -> None:
-    """Compare a batch with real time."""
+    """Show the same few pages in both modes, side by side."""
     config = settings.load()
     db = database.connect(config.data_root)
     try:

@@ -44,7 +44,7 @@ class Report:
 @click.command(cls=Command)
 @click.argument("wanted", metavar="[ID]", default="")
 def main(wanted: str) -> None:
-    """Collect one batch, or all that have ended; never create one."""
+    """Collect results of one batch, or of all that have ended; never create one."""
     config = settings.load()
     db = database.connect(config.data_root)
     began = states.now()

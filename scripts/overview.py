@@ -29,7 +29,7 @@ REASONS = 5
 
 @click.command(cls=Command)
 def main() -> None:
-    """Show where the pages are."""
+    """Show pages by status, failures, spend and open batches."""
     config = settings.load()
     db = database.connect(config.data_root)
     counts = states.counts(db)

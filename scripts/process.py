@@ -51,7 +51,7 @@ class NoImage(Exception):
 @click.option("--tier", default="")
 @click.option("--batch", type=Switch("BATCH"), default="")
 def main(limit: int, workers: int | None, tier: str, batch: bool) -> None:
-    """Read waiting pages now."""
+    """Turn rendered pages into results now, in real time."""
     assert not batch  # the Makefile runs build_requests.py and submit.py then
     mode = MODES.get(tier.strip().lower())
     if mode is None:

@@ -31,7 +31,7 @@ POLL_SECONDS = 2
 @click.argument("wanted", metavar="ID", default="")
 @click.option("--sure", type=Switch("SURE"), default="")
 def main(wanted: str, sure: bool) -> None:
-    """Give up on one batch: use what there is, give the other pages back."""
+    """Give a batch up: use what has come, free the other pages."""
     config = settings.load()
     db = database.connect(config.data_root)
     with lock.jobs_held(config.data_root):

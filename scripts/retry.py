@@ -39,7 +39,7 @@ Page = tuple[PageId, str]  # with its status
 @click.option("--status", default="")
 @click.option("--code", default="")
 def main(pdf: str, page: int | None, status: str, code: str) -> None:
-    """Put finished pages back to `rendered`."""
+    """Put finished pages back to the queue, with all their tries."""
     status, code = status.strip().lower(), code.strip().lower()
     _check(pdf, page, status, code)
     config = settings.load()

@@ -20,7 +20,7 @@ from flowsheets.settings import Settings
 @click.command(cls=Command)
 @click.argument("wanted", metavar="[ID]", default="")
 def main(wanted: str) -> None:
-    """Show the status, the counts and the age of batches."""
+    """Show the status of one batch, or of all open ones."""
     config = settings.load()
     db = database.connect(config.data_root)
     if wanted.strip():

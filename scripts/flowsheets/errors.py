@@ -27,6 +27,10 @@ class Problem(click.ClickException):
         return Problem, self._told
 
 
+# As shells have it for SIGINT: 128 and its number.
+INTERRUPTED = 130
+
+
 class Command(click.Command):
     """A command of which an error of the disk or of the database is one clear line as well.
 
@@ -37,6 +41,9 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted; the next run goes on from here", err=True)
+            ctx.exit(INTERRUPTED)
         except BrokenPipeError:  # whoever read the output has seen enough; click ends quietly
             raise
         except OSError as error:
