@@ -1,10 +1,10 @@
-"""The same few pages both ways: tokens and dollars of each, and how far the two readings differ.
+"""The same few pages in both modes: tokens and dollars of each, and how far the texts differ.
 
     python scripts/compare.py --limit 5
 
 Sends waiting pages in a batch and, at once, in real time; run it again until the batch has ended.
-Changes no job and no result: all of it lies under compare/, where it is shown again later. What it
-asks is paid for, both times, once.
+Changes no job and no result: all of it is under compare/, and is shown again later. Each page is
+billed once in each mode.
 """
 
 import shutil

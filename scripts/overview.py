@@ -19,7 +19,7 @@ from flowsheets.page.response import FOR_A_PERSON
 from flowsheets.settings import Settings
 
 # Lines of each part, so that all of it fits into 24 of 80 characters with an id of 36, which is
-# Google's; a batch in trouble stands there in any case.
+# Google's; a batch in trouble is shown in any case.
 BATCHES = 4
 REASONS = 5
 

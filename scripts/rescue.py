@@ -4,7 +4,7 @@
 
 Cancels the batch, uses every response whose key is known and there once, and gives the other pages
 back to `rendered`, no try counted. Where responses may still come it refuses, unless you are sure:
-a page that the API runs all the same is billed again by whoever reads it next.
+a page that the API runs all the same is billed again when it is read next.
 """
 
 import time

@@ -96,8 +96,8 @@ def _explain_page(db: Database, page: PageId) -> None:
 def _say_how_many(found: list[Page]) -> None:
     if len(found) > 1:
         counts = Counter(status for _, status in found)
-        told = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
-        click.echo(f"{len(found):,} pages go back to the queue: {told}")
+        counted = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
+        click.echo(f"{len(found):,} pages go back to the queue: {counted}")
 
 
 def _say_the_end(found: list[Page], moved: int) -> None:

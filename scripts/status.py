@@ -1,4 +1,4 @@
-"""The Batch API's status of one batch, or of all open ones, kept as batch.json. Changes no page.
+"""The status of one batch at the API, or of all open ones, kept as batch.json. Changes no page.
 
 python scripts/status.py batches/abc
 """
@@ -70,12 +70,12 @@ def _adopted(batch: Batch, db: Database, config: Settings) -> Batch:
         return batch
     try:
         with lock.held(config.data_root, "jobs"):
-            batch = load_batch(batch.folder)  # as whoever had the lock left it
+            batch = load_batch(batch.folder)  # as the last holder of the lock left it
             if batch.state == "unclear":
                 submit.adopt(batch)
             submit.bind(batch, db)
     except lock.Held:
-        pass  # whoever holds it is about to do the same
+        pass  # its holder is about to do the same
     return batch
 
 

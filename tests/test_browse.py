@@ -314,7 +314,7 @@ def test_without_an_index_one_line_says_what_to_do(tmp_path: Path) -> None:
 def test_a_port_in_use_is_one_line(station: Station, url: str) -> None:
     port = url.rpartition(":")[2]
     assert f"PORT: {port} cannot be used" in station.error("browse", f"PORT={port}")
-    assert "PORT: 'x' is no whole number" in station.error("browse", "PORT=x")
+    assert "PORT: 'x' is not a whole number" in station.error("browse", "PORT=x")
 
 
 def test_a_row_is_found_on_the_scan_where_the_form_rules_it() -> None:

@@ -156,7 +156,7 @@ def test_a_file_that_is_no_database_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_a_missing_data_folder_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(Problem, match="is no folder"):
+    with pytest.raises(Problem, match="is not a folder"):
         database.connect(tmp_path / "nowhere")
 
 
@@ -190,7 +190,7 @@ def test_a_program_that_reads_for_long_is_waited_for_once_with_a_word(
     reading = reader.execute("SELECT * FROM jobs")
     reading.fetchone()  # and not the rest: the reader holds the file
     for _ in range(2):
-        with pytest.raises(Problem, match="is in use by another program, which does not let go"):
+        with pytest.raises(Problem, match="is in use by another program, which does not end"):
             states.flip(jobs_db, pages(1), "pending", "rendered")
     assert capsys.readouterr().err.count("waiting up to") == 1
     reading.close()

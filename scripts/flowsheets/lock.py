@@ -1,6 +1,6 @@
 """One at a time: file locks that the kernel gives back when their holder dies.
 
-jobs.lock     whoever changes batches or moves pages between them and the queue
+jobs.lock     commands that change batches or move pages between them and the queue
 process.lock  a real-time run, as long as it lasts; free means that no page is in flight
 render.lock   pages that become images
 compare.lock  a comparison
@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from flowsheets.errors import Problem
 from flowsheets.files import cannot_write
 
-# A fetch takes seconds, an upload of 2 GB minutes: whoever waits longer had better come back.
+# A fetch takes seconds, an upload of 2 GB minutes: after that it is better to come back later.
 WAIT_SECONDS = 60.0
 
 

@@ -81,7 +81,7 @@ def api_key() -> str:
 
 
 def new_salt() -> str:
-    """What makes a fingerprint of its own; it is no secret."""
+    """Random text that makes a fingerprint its own; it is not a secret."""
     return secrets.token_hex(8)
 
 

@@ -98,7 +98,7 @@ def _loadable(folders: Iterable[Path]) -> list[Batch]:
         try:
             batches.append(load_batch(folder))
         except Problem:
-            continue  # whoever works on that folder says so
+            continue  # reported by the command that works on it
     return batches
 
 
@@ -107,7 +107,7 @@ def _restore(batch_id: str, db: Database, data_root: Path) -> None:
     name = _name(batch_id, operation.name)
     folder = paths.batches(data_root) / name
     if (folder / "manifest.jsonl").exists():
-        return  # damaged, and reported by whoever loads it
+        return  # damaged, and reported by the command that loads it
     lines = [
         _line(name, index, page, batch_id, data_root)
         for index, page in states.of_batch(db, batch_id)

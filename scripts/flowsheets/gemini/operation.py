@@ -104,7 +104,7 @@ class Operation:
 
     @property
     def _file(self) -> str | None:
-        """The output is told in two places, and may be late in either."""
+        """The output is named in two places, and may be late in either."""
         for place in (self.reply.get("response"), self._metadata.get("output")):
             file = place.get("responsesFile") if isinstance(place, dict) else None
             if isinstance(file, str) and file:

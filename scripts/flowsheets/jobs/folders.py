@@ -31,12 +31,12 @@ _STAMPED = ("journal.jsonl", "manifest.jsonl", "responses.jsonl")
 
 
 def stamp(folder: Path) -> str:
-    """What tells one state of a batch's folder from the next: times in ns and sizes."""
+    """A text that changes when a batch's folder does: times in ns and sizes."""
     return " ".join(_one(folder / name) for name in _STAMPED)
 
 
 def folder_stamp(folder: Path) -> str:
-    """What tells one state of a folder of responses from the next."""
+    """A text that changes when a response comes into the folder, or leaves it."""
     return _one(folder)
 
 
