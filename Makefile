@@ -67,8 +67,8 @@ discover: | $(installed) ## register one job a page of the PDFs under SCANS_ROOT
 	@$(venv) scripts/discover.py
 
 .PHONY: render
-render: | $(installed) ## pending pages to upright PNGs            LIMIT= JOBS=
-	@$(venv) scripts/render.py --limit $(call quote,LIMIT) --jobs $(call quote,JOBS)
+render: | $(installed) ## pending pages to upright PNGs            LIMIT= JOBS= (MISSING=1: completed ones without)
+	@$(venv) scripts/render.py --limit $(call quote,LIMIT) --jobs $(call quote,JOBS) --missing $(call quote,MISSING)
 
 .PHONY: estimate
 estimate: | $(installed) ## what the waiting pages would cost, each way  LIMIT=

@@ -9,7 +9,12 @@ display    what is fit to be shown
 
 page/      one page
   schema     its shape: what the model fills, and the result on disk
-  scan       a PDF's pages as upright images
+  pdf        a PDF file: its pages, and whether it is whole
+  content    what a page draws: its images, where they lie, and whether there is anything else
+  ccitt      bitmaps in CCITT G4, and whether all of one was understood
+  bitmap     one image of a page, bit for bit, or why it cannot be trusted
+  renderer   a page drawn as a viewer shows it
+  scan       a PDF's pages as upright images, each in the way that fits it
   form       the printed form on a scan: where its rows lie, and which carry writing
   dates      days in a PDF's name and on a page, and whether both can be right
   request    its request (with prompt.md), the same in real time and in a batch
@@ -28,6 +33,7 @@ money/     tokens and dollars
 jobs/      jobs.db
   database   opened, its tables, its transactions
   states     the page's state machine, drawn; all SQL on the table jobs
+  pdfs       the PDFs that discover has seen, and from which of them each page was drawn
   date_checks  pages whose date contradicts their PDF's name
 
 batch/     a batch, from pages to results

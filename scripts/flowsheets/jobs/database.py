@@ -37,13 +37,40 @@ CREATE TABLE IF NOT EXISTS jobs (
     PRIMARY KEY (pdf_path, page_number)
 )
 """
+# What `jobs.pdfs` keeps. A drawing whose PDF is not known (NULL) is never outdated.
+_PDFS = (
+    """
+CREATE TABLE IF NOT EXISTS pdfs (
+    pdf_path  TEXT PRIMARY KEY,
+    bytes     INTEGER NOT NULL,
+    sha256    TEXT NOT NULL,
+    pages     INTEGER NOT NULL,
+    noted_at  TEXT NOT NULL
+)
+""",
+    """
+CREATE TABLE IF NOT EXISTS drawings (
+    pdf_path     TEXT NOT NULL,
+    page_number  INTEGER NOT NULL,
+    drawn_by     TEXT,
+    pdf_sha256   TEXT,
+    drawn_at     TEXT,
+    PRIMARY KEY (pdf_path, page_number)
+)
+""",
+    """
+CREATE VIEW IF NOT EXISTS outdated_drawings AS
+    SELECT drawings.pdf_path, page_number FROM drawings
+    JOIN pdfs ON pdfs.pdf_path = drawings.pdf_path AND pdfs.sha256 <> drawings.pdf_sha256
+""",
+)
 _ADDED = {"batch_id": str, "within_batch_index": int}
 
 
 def connect(data_root: Path) -> Database:
     """Open `jobs.db`, made or given what is new in it on first use; no row is touched.
 
-    New to an older one are two columns of `jobs`, and the tables `usage` and
+    New to an older one are two columns of `jobs`, and the tables `usage`, `pdfs`, `drawings` and
     `date_checks`, which was called `reviews` once and is renamed.
 
     Raises `Problem` where it is no database, is damaged inside, or cannot be written.
@@ -66,7 +93,7 @@ def connect(data_root: Path) -> Database:
             tables = set(db.table_names())
             if "reviews" in tables and "date_checks" not in tables:
                 db.execute("ALTER TABLE reviews RENAME TO date_checks")
-            for statement in (*usage.SCHEMA, date_checks.SCHEMA):
+            for statement in (*usage.SCHEMA, date_checks.SCHEMA, *_PDFS):
                 db.execute(statement)
     except (OSError, sqlite3.Error) as error:
         raise Problem(
