@@ -27,7 +27,7 @@ define newline
 
 endef
 # Given to a command, and not exported to it: that would carry out a $(shell ...) in a value.
-unexport LIMIT JOBS TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT PAGES MINUTES SEED
+unexport LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT PAGES MINUTES SEED
 
 # The handwriting of the samples; none of it is committed.
 fonts := caveat courier-prime covered-by-your-grace gloria-hallelujah homemade-apple \
@@ -73,8 +73,8 @@ discover: | $(installed) ## one job for each page of the PDFs under SCANS_ROOT
 	@$(venv) scripts/discover.py
 
 .PHONY: render
-render: | $(installed) ## pending pages to upright 1-bit PNGs  LIMIT= JOBS=
-	@$(venv) scripts/render.py --limit $(call quote,LIMIT) --jobs $(call quote,JOBS)
+render: | $(installed) ## pending pages to upright 1-bit PNGs  LIMIT= JOBS= MISSING=1
+	@$(venv) scripts/render.py --limit $(call quote,LIMIT) --jobs $(call quote,JOBS) --missing $(call quote,MISSING)
 
 .PHONY: estimate
 estimate: | $(installed) ## what the waiting pages would cost, in each mode  LIMIT=

@@ -7,7 +7,7 @@ SUBMIT = ("build_requests.py --limit $LIMIT --sure $SURE", "submit.py")
 
 TARGETS: dict[str, tuple[str, ...]] = {
     "discover": ("discover.py",),
-    "render": ("render.py --limit $LIMIT --jobs $JOBS",),
+    "render": ("render.py --limit $LIMIT --jobs $JOBS --missing $MISSING",),
     "estimate": ("estimate.py --limit $LIMIT",),
     "process": ("process.py --limit $LIMIT --jobs $JOBS --tier $TIER --batch $BATCH",),
     "batch-submit": SUBMIT,

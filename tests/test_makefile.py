@@ -14,7 +14,19 @@ from targets import TARGETS, runs
 MAKEFILE = (TOP / "Makefile").read_text()
 # Targets that run a script and are run by make itself in every test: they do not end by themselves.
 SERVERS = {"browse", "demo"}
-VARIABLES = ("LIMIT", "JOBS", "TIER", "ID", "FORMAT", "PDF", "PAGE", "STATUS", "CODE", "SURE")
+VARIABLES = (
+    "LIMIT",
+    "JOBS",
+    "TIER",
+    "ID",
+    "FORMAT",
+    "PDF",
+    "PAGE",
+    "STATUS",
+    "CODE",
+    "SURE",
+    "MISSING",
+)
 ODD = (
     "1990/January 1990/1990-01jan0106.pdf",
     "it's",

@@ -10,7 +10,12 @@ clock      how long ago, also where somebody has set the clock
 
 page/      one page
   schema     its shape: what the model fills, and the result on disk
-  scan       a PDF's pages as upright images
+  pdf        a PDF file: its pages, and whether it is whole
+  content    what a page draws: its images, where they lie, and whether there is anything else
+  ccitt      bitmaps in CCITT G4, and whether all of one was understood
+  bitmap     one image of a page, bit for bit, or why it cannot be trusted
+  renderer   a page drawn as a viewer shows it
+  scan       a PDF's pages as upright images, each in the way that fits it
   form       the printed form: where it lies on a sheet, and which rows carry writing
   dates      days in a PDF's name and on a page, and whether both can be right
   request    its request (with prompt.md), the same in real time and in a batch
@@ -35,6 +40,7 @@ jobs/      jobs.db
   folders    what of the folders on disk this database has taken in
   pauses     pages that wait before they are sent again by themselves
   mended_answers  pages whose response was put right as it was read
+  pdfs       the PDFs that discover has seen, and from which of them each page was drawn
   date_checks  pages whose date contradicts their PDF's name
 
 batch/     a batch, from pages to results

@@ -39,6 +39,33 @@ CREATE TABLE IF NOT EXISTS jobs (
     PRIMARY KEY (pdf_path, page_number)
 )
 """
+# What `jobs.pdfs` keeps. A drawing whose PDF is not known (NULL) is never outdated.
+_PDFS = (
+    """
+CREATE TABLE IF NOT EXISTS pdfs (
+    pdf_path  TEXT PRIMARY KEY,
+    bytes     INTEGER NOT NULL,
+    sha256    TEXT NOT NULL,
+    pages     INTEGER NOT NULL,
+    noted_at  TEXT NOT NULL
+)
+""",
+    """
+CREATE TABLE IF NOT EXISTS drawings (
+    pdf_path     TEXT NOT NULL,
+    page_number  INTEGER NOT NULL,
+    drawn_by     TEXT,
+    pdf_sha256   TEXT,
+    drawn_at     TEXT,
+    PRIMARY KEY (pdf_path, page_number)
+)
+""",
+    """
+CREATE VIEW IF NOT EXISTS outdated_drawings AS
+    SELECT drawings.pdf_path, page_number FROM drawings
+    JOIN pdfs ON pdfs.pdf_path = drawings.pdf_path AND pdfs.sha256 <> drawings.pdf_sha256
+""",
+)
 _ADDED = {"batch_id": str, "within_batch_index": int}
 
 
@@ -78,6 +105,7 @@ def connect(data_root: Path) -> Database:
                 mended_answers.SCHEMA,
                 pauses.SCHEMA,
                 *folders.SCHEMA,
+                *_PDFS,
             ):
                 db.execute(statement)
     except (OSError, sqlite3.Error) as error:

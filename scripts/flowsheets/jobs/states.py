@@ -9,9 +9,10 @@
 
 A failed page with tries left (`attempts` < MAX_ATTEMPTS, all modes counted together) waits like a
 rendered one, unless the code of its failure says that the same model would refuse it again
-(`page.response.FOR_A_PERSON`): that one waits for `make retry`. A page whose image is missing waits
-for `make render`. `rendering` and `low_confidence` are in existing databases; nothing here sets
-them.
+(`page.response.FOR_A_PERSON`): that one waits for `make retry`. A page whose image is missing, or
+was drawn from a PDF that has changed since, waits for `make render`; where that fails the page is
+`failed` without an image, no try is counted, and the next `make render` draws it again. `rendering`
+and `low_confidence` are in existing databases; nothing here sets them.
 """
 
 import re
@@ -49,6 +50,14 @@ _TRIED_AGAIN = f"status = 'failed' AND attempts < ? AND NOT {_FOR_A_PERSON}"
 
 
 ANY_BATCH: Any = object()  # of `flip`: the row's batch_id does not matter
+
+READ = ("completed", "low_confidence")  # they have a result
+AWAY = ("processing", "submitted")  # their image is at the API, or on its way there
+
+_OUTDATED = (
+    "EXISTS (SELECT 1 FROM outdated_drawings AS old"
+    " WHERE old.pdf_path = jobs.pdf_path AND old.page_number = jobs.page_number)"
+)
 
 
 def register(db: Database, pages: Iterable[PageId]) -> int:
@@ -104,8 +113,8 @@ def waiting(db: Database, max_attempts: int) -> Iterator[tuple[PageId, str]]:
     """Pages that wait to be sent, with their status, in (pdf_path, page_number) order."""
     rows = db.execute(
         "SELECT pdf_path, page_number, status FROM jobs"
-        f" WHERE status = 'rendered' OR ({_TRIED_AGAIN})"
-        " ORDER BY pdf_path, page_number",
+        f" WHERE (status = 'rendered' OR ({_TRIED_AGAIN}))"
+        f" AND NOT {_OUTDATED} ORDER BY pdf_path, page_number",
         [max_attempts],
     )
     for pdf_path, page_number, status in rows:
@@ -235,15 +244,29 @@ def complete_new(db: Database, data_root: Path, pages: Iterable[PageId]) -> int:
     return len(fresh)
 
 
-def to_render(db: Database, max_attempts: int) -> Iterator[tuple[PageId, str]]:
-    """Pages that may need an image, with their status, in order; failed ones may have theirs."""
+class Undrawn(NamedTuple):
+    """A page that may need an image."""
+
+    page: PageId
+    status: str
+    had_image: bool  # so where it is failed, it failed at Gemini
+    outdated: bool  # the image that it had was drawn from another PDF
+
+
+def to_render(db: Database) -> Iterator[Undrawn]:
+    """Pages that may need an image: those that never failed first, then the ones that failed.
+
+    Whether a page has its image, the caller sees: only `outdated` ones are to be drawn again.
+    Failed ones come in the order in which they failed, so that each is tried again in its turn.
+    """
     rows = db.execute(
-        "SELECT pdf_path, page_number, status FROM jobs WHERE status IN ('pending', 'rendering')"
-        f" OR ({_TRIED_AGAIN}) ORDER BY pdf_path, page_number",
-        [max_attempts],
+        f"SELECT pdf_path, page_number, status, image_path IS NOT NULL, {_OUTDATED} FROM jobs"
+        " WHERE status IN ('pending', 'rendering', 'rendered', 'failed')"
+        " ORDER BY status = 'failed', CASE status WHEN 'failed' THEN updated_at END,"
+        " pdf_path, page_number",
     )
-    for pdf_path, page_number, status in rows:
-        yield PageId(pdf_path, page_number), status
+    for pdf_path, page_number, status, had_image, outdated in rows:
+        yield Undrawn(PageId(pdf_path, page_number), status, bool(had_image), bool(outdated))
 
 
 def in_status(db: Database, status: str, batch_id: str | None = None) -> list[PageId]:

@@ -1,26 +1,40 @@
-"""A PDF's pages as images: the embedded bitmap, bit for bit, turned as the page shows it."""
+"""A PDF's pages as upright images.
+
+A page that is one plain bitmap, as scanners write it, is that bitmap, bit for bit. Any other page
+that images cover (strips, layers, a stamp or a date over the scan) is drawn by the renderer, at the
+scan's own resolution. A page that images do not cover is not a scan.
+"""
 
 import io
-import warnings
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import pikepdf
-from pikepdf import PdfImage
 from PIL import Image
 
 from flowsheets import files
+from flowsheets.page import bitmap, content, renderer
+from flowsheets.page import pdf as pdfs
+from flowsheets.page.content import Content, Drawn
+from flowsheets.page.pdf import NoPageImage
 
 # Run-length matching: on 1-bit scans a tenth smaller than zlib's own level 6, at half its time.
 _Z_RLE = 3
 
 # Pillow gives each image's memory back, and page faults for the next one cost a quarter of a page's
-# time. What its PILLOW_BLOCKS_MAX sets: blocks of 16 MB kept for the next; two images are alive.
-Image.core.set_blocks_max(2)  # type: ignore[attr-defined]
+# time. What its PILLOW_BLOCKS_MAX sets: blocks of 16 MB kept for the next; three images are alive.
+Image.core.set_blocks_max(3)  # type: ignore[attr-defined]
+Image.MAX_IMAGE_PIXELS = bitmap.MAX_PIXELS  # sizes are checked before, by the same limit
 
-# A form in a form in a form …: no scanner nests deeper, a damaged file may for ever.
-_DEEPEST_FORM = 8
+# Of the visible page; below it, the images are a logo or a picture in a text.
+_LEAST_COVERED = 0.5
+
+# Of the image; beyond it, the page shows a part of a larger image (one half of a double page, say).
+_MOST_BEYOND = 0.05
+
+# What the renderer draws at the most; four times the pixels of a sheet of legal size at 300 PPI.
+_MAX_DRAWN_PIXELS = 45_000_000
 
 # Where the bitmap's right and its down point on the shown page (x to the right, y downwards), as
 # signs -> what Pillow calls the turn.
@@ -35,125 +49,109 @@ _TURNS: dict[tuple[int, int, int, int], Image.Transpose | None] = {
     (0, -1, -1, 0): Image.Transpose.TRANSVERSE,
 }
 
+DrawnBy = Literal["bitmap", "renderer"]
 
-class NoPageImage(Exception):
-    """The page has no bitmap that can stand for it; the message says why, for a person."""
+
+class PageImage(NamedTuple):
+    """A page's image and how it was drawn: the one bitmap as it is, or all of it by PDFium."""
+
+    image: Image.Image
+    drawn_by: DrawnBy
 
 
 def page_count(pdf: Path) -> int:
-    """Pages of a PDF. Raises `NoPageImage` where it is damaged, locked, or no PDF."""
-    try:
-        with pikepdf.open(pdf) as document:
-            return len(document.pages)
-    except pikepdf.PasswordError as error:
-        raise NoPageImage("it is locked with a password") from error
-    except (pikepdf.PdfError, OSError, RuntimeError) as error:
-        raise NoPageImage(_first_line(error)) from error
+    """Pages of a PDF. Raises `NoPageImage`, as `pdf.pages` does."""
+    return pdfs.pages(pdf).count
 
 
 def page_image(pdf: Path, page_number: int) -> Image.Image:
-    """The one bitmap of a page, upright, in its own depth (1 bit stays 1 bit), pixels untouched.
+    """The page's image alone, as `draw` makes it."""
+    return draw(pdf, page_number).image
+
+
+def draw(pdf: Path, page_number: int) -> PageImage:
+    """A page as an upright image, in its own depth (1 bit stays 1 bit).
 
     `page_number` counts from 1. Raises `NoPageImage`.
     """
     try:
-        pages = _open(pdf).pages
-        if page_number > len(pages):
-            raise NoPageImage(f"the PDF has {len(pages)} pages only")
-        page = pages[page_number - 1]
-        drawn = list(_drawn(page, pikepdf.Matrix(), _DEEPEST_FORM))
-        if len(drawn) != 1:
-            raise NoPageImage(f"{len(drawn) or 'no'} images on the page; a scan has one")
-        bitmap, matrix = drawn[0]
-        if _breaks_off(bitmap):
-            raise NoPageImage("the image breaks off before its end")
-        turn = _turn(matrix, _rotation(page))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = PdfImage(bitmap).as_pil_image()
-            image.load()
+        return _draw(pdf, page_number)
     except NoPageImage:
         raise
-    except pikepdf.PdfError as error:
-        raise NoPageImage(_first_line(error)) from error
-    except Exception as error:  # a damaged PDF breaks the libraries in any way: it fails alone
-        raise NoPageImage(f"the image cannot be decoded ({_first_line(error)})") from error
-    return image if turn is None else image.transpose(turn)
+    except MemoryError as error:
+        raise NoPageImage("too_large", "the page needs more memory than any scan") from error
+    except Exception as error:  # damage breaks the libraries in any way: it fails alone
+        raise NoPageImage("page_damaged", "the page is damaged and cannot be drawn") from error
+
+
+def _draw(pdf: Path, page_number: int) -> PageImage:
+    document = _open(pdf)
+    if page_number > len(document.pages):
+        raise NoPageImage("no_such_page", f"the PDF has {len(document.pages)} pages only")
+    page = document.pages[page_number - 1]
+    found = content.of(document, page)
+    box = pdfs.visible(page)
+    main = found.main()
+    _check_covered(main, box)
+    for drawn in found.images:
+        bitmap.check_size(drawn)
+    one = _the_one(found, box)
+    if one is not None:
+        image = bitmap.picture(one.image)
+        turn = _turn(one.matrix, pdfs.quarters(page))
+        return PageImage(image if turn is None else image.transpose(turn), "bitmap")
+    for drawn in main:
+        bitmap.check_whole(drawn.image)
+    one_bit = all(bitmap.is_one_bit(drawn.image) for drawn in main)
+    size = _size(main, box, pdfs.quarters(page))
+    image = renderer.draw(pdf, page_number, len(document.pages), size, one_bit)
+    return PageImage(image, "renderer")
 
 
 def write_png(image: Image.Image, path: Path) -> None:
     """The image as a lossless PNG, whole or not at all.
 
-    Raises `NoPageImage` where no PNG holds such an image (CMYK, say), `Problem` where the disk is
-    full: the one is that page's failure, the other everybody's.
+    Raises `NoPageImage` where no PNG holds such an image, `Problem` where it cannot be written.
     """
     png = io.BytesIO()
     try:
         image.save(png, "PNG", compress_type=_Z_RLE)
     except (OSError, ValueError, SystemError) as error:
-        raise NoPageImage(f"an image in {image.mode} fits no PNG ({_first_line(error)})") from error
+        raise NoPageImage("not_drawable", f"an image in {image.mode} fits no PNG") from error
     files.write_whole(path, png.getvalue())
 
 
 @lru_cache(maxsize=1)  # pages come in the PDF's order; one document is open at a time
 def _open(pdf: Path) -> pikepdf.Pdf:
-    return pikepdf.open(pdf)
+    return pdfs.opened(pdf)
 
 
-def _drawn(
-    content: pikepdf.Page | pikepdf.Object, matrix: pikepdf.Matrix, deepest: int
-) -> Iterator[tuple[pikepdf.Stream, pikepdf.Matrix]]:
-    """The images that a content stream draws, forms followed, with the matrix in force at each."""
-    stack: list[pikepdf.Matrix] = []
-    resources = content.get("/Resources") or pikepdf.Dictionary()
-    named = resources.get("/XObject") or pikepdf.Dictionary()
-    for instruction in pikepdf.parse_content_stream(content):
-        if isinstance(instruction, pikepdf.ContentStreamInlineImage):
-            raise NoPageImage("the page draws an inline image, which no scanner writes")
-        match str(instruction.operator):
-            case "q":
-                stack.append(matrix)
-            case "Q":
-                matrix = stack.pop() if stack else matrix
-            case "cm":
-                numbers = [float(str(number)) for number in instruction.operands]
-                matrix = pikepdf.Matrix(*numbers) @ matrix
-            case "Do":
-                drawn = named.get(str(instruction.operands[0]))
-                if not isinstance(drawn, pikepdf.Stream):
-                    continue
-                if drawn.get("/Subtype") == "/Image":
-                    yield drawn, matrix
-                elif drawn.get("/Subtype") == "/Form" and deepest:
-                    own = pikepdf.Matrix(drawn.get("/Matrix") or pikepdf.Matrix())
-                    yield from _drawn(drawn, own @ matrix, deepest - 1)
+def _check_covered(images: list[Drawn], box: pikepdf.Rectangle) -> None:
+    if not images:
+        raise NoPageImage("no_image", "no image is drawn on the page")
+    share = content.covered(images, box)
+    if share < _LEAST_COVERED:
+        raise NoPageImage(
+            "not_covering", f"images cover {share:.0%} of the page; a scan covers all of it"
+        )
 
 
-def _breaks_off(bitmap: pikepdf.Stream) -> bool:
-    """A CCITT G4 bitmap without its end-of-block mark: libtiff would fill it up without a word.
-
-    The mark is two end-of-line codes (ITU-T T.6), before at most some bytes of padding.
-    """
-    filters = PdfImage(bitmap).filters
-    parameters = PdfImage(bitmap).decode_parms
-    if filters != ["/CCITTFaxDecode"] or not parameters:
-        return False
-    if int(parameters[0].get("/K", 0)) >= 0 or parameters[0].get("/EndOfBlock", True) is False:
-        return False
-    tail = bitmap.read_raw_bytes()[-16:]
-    return f"{1:012b}" * 2 not in f"{int.from_bytes(tail):0{8 * len(tail)}b}"
+def _the_one(found: Content, box: pikepdf.Rectangle) -> Drawn | None:
+    """The bitmap that is the page, where there is one and nothing else."""
+    if len(found.images) != 1 or found.others:
+        return None
+    one = found.images[0]
+    whole = content.beyond(one, box) <= _MOST_BEYOND
+    return one if whole and bitmap.is_plain(one.image) else None
 
 
-def _rotation(page: pikepdf.Page) -> int:
-    """`/Rotate`, clockwise quarter turns, 0 to 3; it may be inherited from the tree of pages."""
-    node: pikepdf.Object = page.obj
-    for _ in range(50):  # a damaged tree may run in a circle
-        if "/Rotate" in node:
-            return int(node["/Rotate"]) // 90 % 4
-        if "/Parent" not in node:
-            break
-        node = node["/Parent"]
-    return 0
+def _size(images: list[Drawn], box: pikepdf.Rectangle, quarters: int) -> tuple[int, int]:
+    """Pixels of the page as it is shown, at the resolution of its finest image."""
+    finest = max(drawn.pixels_a_unit for drawn in images)
+    most = (_MAX_DRAWN_PIXELS / (box.width * box.height)) ** 0.5
+    scale = min(finest, most)
+    size = max(round(box.width * scale), 1), max(round(box.height * scale), 1)
+    return (size[1], size[0]) if quarters % 2 else size
 
 
 def _turn(matrix: pikepdf.Matrix, quarters: int) -> Image.Transpose | None:
@@ -171,13 +169,9 @@ def _turn(matrix: pikepdf.Matrix, quarters: int) -> Image.Transpose | None:
     else:
         signs = (0, _sign(right[1]), _sign(down[0]), 0)
     if signs not in _TURNS:
-        raise NoPageImage("the image is drawn without any size")
+        raise NoPageImage("no_size", "the image is drawn without any size")
     return _TURNS[signs]
 
 
 def _sign(number: float) -> int:
     return (number > 0) - (number < 0)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
