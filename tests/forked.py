@@ -90,6 +90,8 @@ def _serve() -> None:
 
 def _become(command: dict[str, Any], out: int, err: int) -> None:
     """The rest of the child's life."""
+    import broken
+    import pace
     import steps
 
     os.dup2(out, 1)
@@ -99,6 +101,8 @@ def _become(command: dict[str, Any], out: int, err: int) -> None:
     script = command["script"]
     sys.argv = [script, *command["args"]]
     fate = steps.watch()
+    pace.watch()
+    broken.watch()
     code = 0
     try:
         runpy.run_path(script, run_name="__main__")
@@ -116,12 +120,13 @@ def _become(command: dict[str, Any], out: int, err: int) -> None:
 
 def _warm_up() -> None:
     """Once, what takes most of a short command: imports, certificates, the SDK's types."""
+    import pikepdf  # noqa: F401
     from google.genai import types
 
-    from flowsheets.batch import results  # noqa: F401
-    from flowsheets.gemini import calls  # noqa: F401
+    import pace
     from flowsheets.gemini.client import open_client
 
+    pace.everything()
     setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))  # noqa: B010
     os.environ |= {"GEMINI_API_KEY": "none", "GOOGLE_GEMINI_BASE_URL": "http://127.0.0.1:9"}
     open_client()
