@@ -195,10 +195,16 @@ class Disorder(RuleBasedStateMachine):
             raise Broken("command", f"{script} failed and does not say why")
         return done
 
-    @initialize()
-    def open_the_station(self) -> None:
-        self.steps.append(("scan", {"pages": 2}))
-        self._scan(2)
+    @initialize(pages=st.integers(1, 4), so_far=st.integers(0, 3))
+    def open_the_station(self, pages: int, so_far: int) -> None:
+        """With pages that are rendered, and built, sent and fetched so far."""
+        self.steps.append(("begin", {"pages": pages, "so_far": so_far}))
+        self.begin(pages, so_far)
+
+    def begin(self, pages: int, so_far: int) -> None:
+        self._scan(pages)
+        for script in ("build_requests.py", "submit.py", "fetch.py")[:so_far]:
+            self.run(script)
 
     @action(pages=st.integers(1, 3))
     def scan(self, pages: int) -> None:

@@ -7,6 +7,7 @@ negative.
 
 import atexit
 import functools
+import gc
 import json
 import os
 import runpy
@@ -21,12 +22,34 @@ HERE = Path(__file__).resolve().parent
 TOP = HERE.parent
 TYPES = (
     "BatchJob",
+    "BatchJobDestination",
+    "BatchJobSource",
+    "Blob",
     "CachedContent",
+    "CreateBatchJobConfig",
+    "CreateCachedContentConfig",
+    "CreateFileConfig",
+    "CreateFileResponse",
+    "DeleteFileResponse",
     "File",
     "GenerateContentConfig",
     "GenerateContentResponse",
+    "HttpResponse",
+    "HttpRetryOptions",
+    "ListBatchJobsConfig",
     "ListBatchJobsResponse",
+    "Part",
     "UploadFileConfig",
+    "UserContent",
+    "_CancelBatchJobParameters",
+    "_CreateBatchJobParameters",
+    "_CreateCachedContentParameters",
+    "_CreateFileParameters",
+    "_DeleteFileParameters",
+    "_GenerateContentParameters",
+    "_GetBatchJobParameters",
+    "_GetFileParameters",
+    "_ListBatchJobsParameters",
 )
 UNMET = "\0"  # the last that a child prints where its fate did not meet it
 
@@ -125,6 +148,7 @@ def _warm_up() -> None:
 
     import pace
     from flowsheets.gemini.client import open_client
+    from flowsheets.money import prices
 
     pace.everything()
     setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))  # noqa: B010
@@ -132,8 +156,11 @@ def _warm_up() -> None:
     open_client()
     for name in TYPES:
         getattr(types, name).model_rebuild()
+    prices.price("gemini-3.1-pro-preview", "batch", 1, 0, 1, "2026-01-01T00:00:00+00:00")
 
 
 if __name__ == "__main__":
     _warm_up()
+    gc.freeze()  # a child that collects would copy every page of this process's memory
+    gc.disable()
     _serve()

@@ -127,6 +127,8 @@ def _take_in_batches(db: Database, settings: Settings, found: Found) -> None:
     holders = _holders([*unchanged, *changed])
     for batch in sorted(changed, key=_order):
         _take_in(batch, db, settings, holders, found)
+    for batch in unchanged:  # a row may have been changed by hand since
+        _claim_held(batch, db, settings, holders, found)
     found.released += lost_claims(db, settings.data_root)
 
 
