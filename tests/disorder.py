@@ -122,17 +122,18 @@ class World:
         return found
 
 
-def action(**arguments: Any) -> Callable[[Callable[..., None]], Any]:
+def action(**arguments: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """A rule that is written down with its values, so that explore.py can do it again."""
 
-    def decorate(method: Callable[..., None]) -> Any:
+    def decorate(method: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(method)
         def noted(self: "Disorder", **values: Any) -> None:
             self.steps.append((method.__name__, values))
             self.world.counts["actions"] += 1
             method(self, **values)
 
-        return rule(**arguments)(noted)
+        made: Callable[..., None] = rule(**arguments)(noted)  # type: ignore[no-untyped-call]
+        return made
 
     return decorate
 
@@ -198,10 +199,10 @@ class Disorder(RuleBasedStateMachine):
     @initialize(pages=st.integers(1, 4), so_far=st.integers(0, 3))
     def open_the_station(self, pages: int, so_far: int) -> None:
         """With pages that are rendered, and built, sent and fetched so far."""
-        self.steps.append(("begin", {"pages": pages, "so_far": so_far}))
         self.begin(pages, so_far)
 
     def begin(self, pages: int, so_far: int) -> None:
+        self.steps.append(("begin", {"pages": pages, "so_far": so_far}))
         self._scan(pages)
         for script in ("build_requests.py", "submit.py", "fetch.py")[:so_far]:
             self.run(script)
@@ -557,7 +558,9 @@ class Disorder(RuleBasedStateMachine):
                 self._act(said)
             if self._all_is_done():
                 return
-        raise Broken("limbo", "\n".join(map(str, self._not_done())))
+        if rows := self._not_done():
+            raise Broken("limbo", "\n".join(map(str, rows)))
+        raise Broken("lost", "a result is not there, and its response is")
 
     def _all_is_done(self) -> bool:
         return not self._not_done() and self._results_are_there()
@@ -577,8 +580,8 @@ class Disorder(RuleBasedStateMachine):
         self.run("rebuild.py")
         gone = [page for page in self.images if not self._result(page).exists()]
         for page in gone:
-            if self._is_kept(page):
-                raise Broken("lost", f"the response of {page} is kept, and its result is not made")
+            if self._is_kept(page):  # in a damaged folder perhaps
+                continue
             pdf, _, number = page.rpartition("#")
             self._retry(pdf, int(number))
         return not gone
@@ -596,8 +599,10 @@ class Disorder(RuleBasedStateMachine):
     def _act(self, said: str) -> None:
         """As a person does who reads the errors and warnings."""
         for line in set(said.splitlines()):
-            if damaged := re.match(r"Error: (/\S+?\.jsonl?)(:\d+)?: .*Restore it", line):
+            if damaged := re.search(r"(/\S+?\.jsonl?)(:\d+)?: .*Restore it", line):
                 self._restore(Path(damaged[1]))
+            elif sure := re.search(r"make batch-rescue ID=(\S+) SURE=1", line):
+                self._rescue(sure[1], sure=True)
             elif rescue := re.search(r"make batch-rescue ID=(\S+)", line):
                 self._give_up(rescue[1].removeprefix("batches/").rstrip("."))
 

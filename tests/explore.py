@@ -29,7 +29,7 @@ from station import KEY
 
 EXAMPLES = 20  # with one emulator, whose listing and ledger grow
 STEPS = 22  # of an example, at the most
-REPLAYS = 40  # of a failure, to find the steps that it takes
+REPLAYS = 30  # of a failure, to find the steps that it takes
 TRIES = 300  # examples within which a broken product has to be caught
 KINDS = ("lost", "twice", "limbo", "wrong_text", "key", "command")
 MEMORY = Path("/dev/shm")  # where there is one, nothing waits for a disk
@@ -79,7 +79,7 @@ def _explore(world: World, seed: int, end: float) -> tuple[Disorder, BaseExcepti
 
     try:
         run_state_machine_as_test(
-            _seeded(machine, seed),
+            _seeded(machine, seed),  # type: ignore[arg-type]
             settings=settings(
                 max_examples=EXAMPLES,
                 stateful_step_count=STEPS,

@@ -65,7 +65,7 @@ def _sleep_quickly() -> None:
         slept[0] += seconds
         sleep(min(seconds, LONGEST_SLEEP))
 
-    time.sleep = short
+    time.sleep = short  # type: ignore[assignment]
     time.monotonic = lambda: monotonic() + slept[0]
 
 

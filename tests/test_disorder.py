@@ -14,7 +14,7 @@ def test_any_order_loses_no_page_and_pays_for_none_twice(
 ) -> None:
     world = World(emulator, tmp_path)
     run_state_machine_as_test(
-        lambda: Disorder(world),
+        lambda: Disorder(world),  # type: ignore[arg-type]
         settings=settings(
             max_examples=4,
             stateful_step_count=14,
