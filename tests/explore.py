@@ -29,7 +29,8 @@ from station import KEY
 
 EXAMPLES = 20  # with one emulator, whose listing and ledger grow
 STEPS = 22  # of an example, at the most
-REPLAYS = 30  # of a failure, to find the steps that it takes
+REPLAYS = 60  # of a failure, to find the steps that it takes …
+REPLAY_SECONDS = 60  # … and how long
 TRIES = 300  # examples within which a broken product has to be caught
 KINDS = ("lost", "twice", "limbo", "wrong_text", "key", "command")
 MEMORY = Path("/dev/shm")  # where there is one, nothing waits for a disk
@@ -105,7 +106,8 @@ def _seeded(machine: Callable[[], Disorder], seed: int) -> Callable[[], Disorder
 def _show(world: World, seed: int, machine: Disorder, error: BaseException) -> None:
     kind = _kind(error)
     world.counts[kind] += 1
-    click.echo(f"--- seed {seed}: {error}")
+    click.echo(f"--- seed {seed}, after {world.counts['examples']} examples: {error}")
+    sys.stdout.flush()
     if kind == "command" and not isinstance(error, Broken):
         traceback.print_exception(error)
     machine = _shrunk(world, machine, kind)
@@ -124,9 +126,10 @@ def _shrunk(world: World, machine: Disorder, kind: str) -> Disorder:
     quiet = World(world.emulator, world.folder, world.broken)
     size = len(machine.steps) // 2
     left = REPLAYS
-    while size and left:
+    end = time.monotonic() + REPLAY_SECONDS
+    while size and left and time.monotonic() < end:
         at = 0
-        while at < len(machine.steps) and left:
+        while at < len(machine.steps) and left and time.monotonic() < end:
             fewer = machine.steps[:at] + machine.steps[at + size :]
             left -= 1
             tried = _replayed(quiet, fewer)
