@@ -181,6 +181,10 @@ samples: | $(installed) ## draw the sample scans anew (needs npm, for the fonts)
 bench: | $(installed) ## cost a page of render, build and fetch      PAGES=
 	@PYTHONPATH=scripts $(venv) tests/bench.py --pages $(call quote,PAGES)
 
+.PHONY: explore
+explore: | $(installed) $(emulator) ## anything in any order, at random: is a page lost or billed twice?  MINUTES= SEED=
+	@PYTHONPATH=scripts:tests $(venv) tests/explore.py --minutes $(call quote,MINUTES) --seed $(call quote,SEED)
+
 .PHONY: lint
 lint: | $(installed) $(emulator) $(browser) $(chromium) ## ruff and mypy
 	@$(venv) -m ruff format --check .

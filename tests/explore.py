@@ -25,6 +25,7 @@ from hypothesis.stateful import run_state_machine_as_test
 import broken
 from disorder import Broken, Disorder, World
 from emulator_process import running_emulator
+from flowsheets.errors import Count
 from station import KEY
 
 EXAMPLES = 20  # with one emulator, whose listing and ledger grow
@@ -39,10 +40,10 @@ Steps = list[tuple[str, dict[str, Any]]]
 
 
 @click.command()
-@click.option("--minutes", type=float, default=30)
-@click.option("--seed", type=int, default=0)
+@click.option("--minutes", type=Count("MINUTES", 30), default=30)
+@click.option("--seed", type=Count("SEED", 1), default=1)
 @click.option("--broken", "names", default=",".join(broken.NAMES), help="or none")
-def main(minutes: float, seed: int, names: str) -> None:
+def main(minutes: int, seed: int, names: str) -> None:
     """Explore."""
     caught = [_catch(name, seed) for name in filter(None, names.split(","))]
     counts: Counter[str] = Counter()
