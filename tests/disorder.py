@@ -266,8 +266,13 @@ class Disorder(RuleBasedStateMachine):
         done = self.run("rescue.py", name, "--sure", "1" if sure else "", fate=fate)
         expired = self.later > RESULTS_LIVE * HOUR
         if sure or expired or "is still" in done.stderr:  # said so, and given back by a person
-            self.again.update(self.manifests.get(name, ()))
+            self.again.update(self.manifests.get(self._folder_name(name), ()))
         return done
+
+    def _folder_name(self, wanted: str) -> str:
+        """The name of the folder, which is the batch's at the API, for a batch's id as well."""
+        names = {one["id"]: one["displayName"] for one in self.emulator.ledger()["batches"]}
+        return str(names.get(f"batches/{wanted}", wanted))
 
     @action(fate=FATES, which=st.integers(0, 20))
     def retry(self, fate: Fate, which: int) -> None:
@@ -316,7 +321,8 @@ class Disorder(RuleBasedStateMachine):
 
     @action(hours=st.sampled_from((1, 12)))
     def time_passes(self, hours: int) -> None:
-        self._pass(hours)
+        if self.later < RESULTS_LIVE / 2 * HOUR:
+            self._pass(hours)
 
     def _pass(self, hours: int) -> None:
         """A new batch is listed long before."""
