@@ -282,6 +282,11 @@ def without_result(db: Database, data_root: Path) -> Iterator[PageId]:
             yield page
 
 
+def all_rows(db: Database) -> Iterator[dict[str, Any]]:
+    """Every row, in (pdf_path, page_number) order."""
+    yield from db.table("jobs").rows_where(order_by="pdf_path, page_number")
+
+
 def rows_of(db: Database, pages: Iterable[PageId]) -> dict[PageId, dict[str, Any]]:
     """The rows of these pages; a page without one is left out."""
     found = {}
