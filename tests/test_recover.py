@@ -10,6 +10,9 @@ from PIL import Image
 from sqlite_utils import Database
 
 from emulator_process import Emulator, wait_for
+from flowsheets import paths
+from flowsheets.paths import PageId
+from pages import answer, reading
 from station import Station, billed
 
 
@@ -454,3 +457,18 @@ def test_a_lost_jobs_db_and_then_lost_results_buy_nothing_again(
     assert "2 results written again" in online.good("rebuild")
     assert online.statuses() == ["completed"] * 2
     assert billed(emulator.ledger()) == before
+
+
+def test_of_several_kept_responses_the_newest_page_is_taken(station: Station) -> None:
+    station.rendered(1, "several.pdf")
+    page = PageId("several.pdf", 1)
+    for day, text in ((1, "older"), (2, "newer"), (3, None)):
+        at = f"2026-05-0{day}T10:00:00.000000+00:00"
+        path = paths.real_time_response(station.data, page, at)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        body = answer(json.dumps(reading(text)) if text else "no page at all")
+        path.write_text(json.dumps(body))
+    assert "1 completed" in station.good("rebuild")
+    result = station.result(1, "several.pdf")
+    assert result["quadrants"][0]["entries"][0]["raw_text"] == "newer"
+    assert len(station.usage()) == 3

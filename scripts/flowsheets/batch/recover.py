@@ -395,7 +395,13 @@ def _unknown_responses(db: Database, settings: Settings, page: PageId) -> list[O
         outcome = read_saved(page, path, job.get("model_version") or settings.model)
         alone = paths.was_retried(path) or job.get("status") == "submitted"
         outcomes.append(outcome._replace(reading=None) if alone else outcome)
-    return outcomes
+    return _with_the_newest_page(outcomes)
+
+
+def _with_the_newest_page(outcomes: list[Outcome]) -> list[Outcome]:
+    """Of several pages that were read, the newest alone is taken; the others are recorded."""
+    read = [n for n, one in enumerate(outcomes) if isinstance(one.reading, PageReading)]
+    return [one._replace(reading=None) if n in read[:-1] else one for n, one in enumerate(outcomes)]
 
 
 def read_saved(page: PageId, saved: Path, model: str, thinking: str | None = "unknown") -> Outcome:
