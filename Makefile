@@ -191,6 +191,10 @@ samples: | $(installed) ## the sample scans, drawn again (needs npm, for the fon
 bench: | $(installed) ## what a page costs in render, build and fetch  PAGES=
 	@PYTHONPATH=scripts $(venv) tests/bench.py --pages $(call quote,PAGES)
 
+.PHONY: explore
+explore: | $(installed) $(emulator) ## anything in any order, at random: is a page lost or billed twice?  MINUTES= SEED=
+	@PYTHONPATH=scripts:tests $(venv) tests/explore.py --minutes $(call quote,MINUTES) --seed $(call quote,SEED)
+
 .PHONY: lint
 lint: | $(installed) $(emulator) $(browser) $(chromium) ## ruff and mypy
 	@$(venv) -m ruff format --check .

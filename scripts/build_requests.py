@@ -17,7 +17,7 @@ from sqlite_utils import Database
 from tqdm import tqdm
 
 from flowsheets import lock, paths, settings
-from flowsheets.batch import budget, build, recover
+from flowsheets.batch import budget, build, recover, restore
 from flowsheets.batch.build import CacheMaker
 from flowsheets.batch.folder import load_batch, new_name, open_folders
 from flowsheets.errors import Command, Count, Problem, Switch
@@ -41,6 +41,7 @@ def main(limit: int, sure: bool) -> None:
     db = database.connect(config.data_root)
     with lock.jobs_held(config.data_root):
         recover.say(recover.run(db, config))
+        restore.refuse_while_pages_are_unknown(db, config.data_root)
         paused = {} if sure else pauses.waiting(db)
         unsent = _unsent_pages(config.data_root)
         built = _build(db, config, limit - unsent, paused)

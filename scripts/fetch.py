@@ -22,6 +22,7 @@ from flowsheets.gemini.client import ApiProblem
 from flowsheets.gemini.operation import UNDER_WAY, Operation
 from flowsheets.jobs import database, date_checks, folders, pauses, states
 from flowsheets.page import response
+from flowsheets.page.request import setting_refused
 from flowsheets.page.response import Unread
 from flowsheets.settings import Settings
 
@@ -232,6 +233,9 @@ def _close(batch: Batch, operation: Operation, check: results.FileCheck, db: Dat
     returned = [page for page, row in rows.items() if row["status"] == "rendered"]
     with database.transaction(db):
         pauses.add(db, returned, times, why, closed)
+    said = (str(rows[page]["last_error"]) for page in returned)
+    if refused := next(filter(None, map(setting_refused, said)), None):
+        raise refused  # it is a setting of yours that every row was refused for
 
 
 # --- what is not there yet ----------------------------------------------------------------------

@@ -19,7 +19,7 @@ from sqlite_utils import Database
 from tqdm import tqdm
 
 from flowsheets import files, lock, paths, settings
-from flowsheets.batch import budget, prompt_cache, recover, results
+from flowsheets.batch import budget, prompt_cache, recover, restore, results
 from flowsheets.batch.results import Outcome, Tally
 from flowsheets.errors import Command, Count, Problem, Switch, warn
 from flowsheets.gemini import calls
@@ -73,6 +73,7 @@ def main(limit: int, workers: int | None, tier: str, batch: bool) -> None:
 
 def _process(db: Database, config: Settings, limit: int, workers: int, mode: str) -> Tally:
     recover.run_beside(db, config)
+    restore.refuse_while_pages_are_unknown(db, config.data_root)
     waiting = states.choose(db, config.data_root, limit, config.max_attempts).waiting
     budget.hold_to_limit(db, config, len(waiting), (mode,))
     claimed = states.claim(

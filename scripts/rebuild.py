@@ -11,7 +11,8 @@ import click
 
 from flowsheets import lock, settings
 from flowsheets.batch import recover
-from flowsheets.errors import Command
+from flowsheets.batch.folder import batch_folders, load_batch
+from flowsheets.errors import Command, Problem, warn
 from flowsheets.jobs import database, states
 
 
@@ -22,6 +23,11 @@ def main() -> None:
     db = database.connect(config.data_root)
     with lock.jobs_held(config.data_root):
         found = recover.rebuild(db, config)
+    for folder in batch_folders(config.data_root):
+        try:
+            load_batch(folder)
+        except Problem as problem:
+            warn(problem.message)
     gone = len(list(states.without_result(db, config.data_root)))
     click.echo(f"rebuilt jobs.db: {str(found) or 'nothing was missing'}. Next: make status")
     if gone:

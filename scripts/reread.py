@@ -17,7 +17,7 @@ from sqlite_utils import Database
 from tqdm import tqdm
 
 from flowsheets import lock, paths, settings
-from flowsheets.batch import images, results
+from flowsheets.batch import images, recover, results
 from flowsheets.batch.folder import Batch, Line, batch_folders, load_batch
 from flowsheets.batch.results import Outcome
 from flowsheets.errors import Command, Problem, warn
@@ -45,6 +45,7 @@ def main() -> None:
     config = settings.load()
     db = database.connect(config.data_root)
     with lock.jobs_held(config.data_root):
+        recover.say(recover.run(db, config))
         try:
             # With both, no command claims a failed page meanwhile.
             with lock.held(config.data_root, "process"):

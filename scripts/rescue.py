@@ -8,13 +8,14 @@ a page that the API runs all the same is billed again when it is read next.
 """
 
 import time
+from pathlib import Path
 
 import click
 from sqlite_utils import Database
 
-from flowsheets import clock, lock, settings
-from flowsheets.batch import fetch, recover, results, submit
-from flowsheets.batch.folder import Batch, find_batch, load_batch
+from flowsheets import clock, lock, paths, settings
+from flowsheets.batch import fetch, recover, restore, results, submit
+from flowsheets.batch.folder import Batch, batch_folders, find_batch, load_batch
 from flowsheets.errors import Command, Problem, Switch, warn
 from flowsheets.gemini import calls
 from flowsheets.gemini.client import ApiProblem
@@ -36,7 +37,10 @@ def main(wanted: str, sure: bool) -> None:
     db = database.connect(config.data_root)
     with lock.jobs_held(config.data_root):
         recover.say(recover.run(db, config))
-        batch = load_batch(find_batch(config.data_root, wanted).folder)
+        batch = _found(config.data_root, wanted, sure)
+        if batch is None:
+            recover.say(recover.run(db, config))
+            return
         if not batch.open:
             click.echo(f"{batch.batch_id or batch.folder} is settled: nothing to rescue")
             return
@@ -46,6 +50,19 @@ def main(wanted: str, sure: bool) -> None:
             submit.bind(batch, db)
             _rescue(batch, db, config, sure)
         recover.know(db, batch)
+
+
+def _found(data_root: Path, wanted: str, sure: bool) -> Batch | None:
+    """The batch; None where its folder could not be read, and you gave it up."""
+    try:
+        return load_batch(find_batch(data_root, wanted).folder)
+    except Problem:
+        folder = paths.batches(data_root) / wanted.strip().strip("/").removeprefix("batches/")
+        if not (sure and folder in batch_folders(data_root)):
+            raise
+    kept = restore.put_aside(folder)
+    click.echo(f"gave up {folder.name}, which cannot be read; it is kept as {kept}")
+    return None
 
 
 def _give_back_unsent(batch: Batch, db: Database, config: Settings, sure: bool) -> None:

@@ -45,6 +45,7 @@ def main(pdf: str, page: int | None, status: str, code: str) -> None:
     config = settings.load()
     db = database.connect(config.data_root)
     with lock.jobs_held(config.data_root):
+        recover.say(recover.run(db, config))
         found = states.finished(
             db, pdf_path=pdf, page_number=page, failed=status == "failed", code=code
         )

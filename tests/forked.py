@@ -7,6 +7,7 @@ negative.
 
 import atexit
 import functools
+import gc
 import json
 import os
 import runpy
@@ -21,12 +22,34 @@ HERE = Path(__file__).resolve().parent
 TOP = HERE.parent
 TYPES = (
     "BatchJob",
+    "BatchJobDestination",
+    "BatchJobSource",
+    "Blob",
     "CachedContent",
+    "CreateBatchJobConfig",
+    "CreateCachedContentConfig",
+    "CreateFileConfig",
+    "CreateFileResponse",
+    "DeleteFileResponse",
     "File",
     "GenerateContentConfig",
     "GenerateContentResponse",
+    "HttpResponse",
+    "HttpRetryOptions",
+    "ListBatchJobsConfig",
     "ListBatchJobsResponse",
+    "Part",
     "UploadFileConfig",
+    "UserContent",
+    "_CancelBatchJobParameters",
+    "_CreateBatchJobParameters",
+    "_CreateCachedContentParameters",
+    "_CreateFileParameters",
+    "_DeleteFileParameters",
+    "_GenerateContentParameters",
+    "_GetBatchJobParameters",
+    "_GetFileParameters",
+    "_ListBatchJobsParameters",
 )
 UNMET = "\0"  # the last that a child prints where its fate did not meet it
 
@@ -90,6 +113,8 @@ def _serve() -> None:
 
 def _become(command: dict[str, Any], out: int, err: int) -> None:
     """The rest of the child's life."""
+    import broken
+    import pace
     import steps
 
     os.dup2(out, 1)
@@ -99,6 +124,8 @@ def _become(command: dict[str, Any], out: int, err: int) -> None:
     script = command["script"]
     sys.argv = [script, *command["args"]]
     fate = steps.watch()
+    pace.watch()
+    broken.watch()
     code = 0
     try:
         runpy.run_path(script, run_name="__main__")
@@ -116,19 +143,24 @@ def _become(command: dict[str, Any], out: int, err: int) -> None:
 
 def _warm_up() -> None:
     """Once, what takes most of a short command: imports, certificates, the SDK's types."""
+    import pikepdf  # noqa: F401
     from google.genai import types
 
-    from flowsheets.batch import results  # noqa: F401
-    from flowsheets.gemini import calls  # noqa: F401
+    import pace
     from flowsheets.gemini.client import open_client
+    from flowsheets.money import prices
 
+    pace.everything()
     setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))  # noqa: B010
     os.environ |= {"GEMINI_API_KEY": "none", "GOOGLE_GEMINI_BASE_URL": "http://127.0.0.1:9"}
     open_client()
     for name in TYPES:
         getattr(types, name).model_rebuild()
+    prices.price("gemini-3.1-pro-preview", "batch", 1, 0, 1, "2026-01-01T00:00:00+00:00")
 
 
 if __name__ == "__main__":
     _warm_up()
+    gc.freeze()  # a child that collects would copy every page of this process's memory
+    gc.disable()
     _serve()

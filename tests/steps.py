@@ -1,9 +1,10 @@
-"""Something happens to a process at its n-th step: FATE=kill|full|cut, STEP=n.
+"""Something happens to a process at its n-th step: FATE=kill|copy|full|cut, STEP=n.
 
 A step is what can be half done: each HTTP request before it leaves and after it was answered, each
 file opened for writing, each rename, removal and folder, and each statement of SQL that writes.
 
 kill  the process ends there, as by kill -9
+copy  a backup is made of jobs.db, into the folder COPIES; the process goes on
 full  from there on the disk is full: no file, no folder and no row can be written
 cut   from there on the network is gone; a request that had left loses its answer
 
@@ -15,11 +16,13 @@ import os
 import signal
 import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx2
 
+_connect = sqlite3.connect
 _WRITES = ("UPDATE", "INSERT", "COMMIT", "CREATE", "ALTER")
 
 
@@ -47,7 +50,17 @@ class Fate:
         self.left -= 1
         if self.left == 0 and self.fate == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
-        return self.left <= 0
+        if self.left == 0 and self.fate == "copy":
+            self._copy()
+        return self.left <= 0 and self.fate != "copy"
+
+    def _copy(self) -> None:
+        """jobs.db as of its last commit."""
+        with (
+            closing(_connect(f"{self.data_root}/jobs.db")) as db,
+            closing(_connect(f"{os.environ['COPIES']}/{os.getpid()}.db")) as copy,
+        ):
+            db.backup(copy)
 
     def _seen(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
@@ -58,11 +71,11 @@ class Fate:
             if Path(str(path)).name.endswith((".lock", ".db")):
                 return
         elif event in ("os.remove", "os.rename"):
-            self.met("kill")  # a full disk allows both
+            self.met("kill", "copy")  # a full disk allows both
             return
         elif event != "os.mkdir":
             return
-        if self.met("kill", "full"):
+        if self.met("kill", "full", "copy"):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _watch_sql(self) -> None:
@@ -70,12 +83,12 @@ class Fate:
 
         class Connection(sqlite3.Connection):
             def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
-                if sql.split(None, 1)[0].upper() in _WRITES and met("kill", "full"):
+                if sql.split(None, 1)[0].upper() in _WRITES and met("kill", "full", "copy"):
                     raise sqlite3.OperationalError("database or disk is full")
                 return super().execute(sql, *arguments)
 
             def executemany(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
-                if met("kill", "full"):
+                if met("kill", "full", "copy"):
                     raise sqlite3.OperationalError("database or disk is full")
                 return super().executemany(sql, *arguments)
 
@@ -92,10 +105,10 @@ class Fate:
         send = httpx2.HTTPTransport.handle_request
 
         def watched(self: httpx2.HTTPTransport, request: httpx2.Request) -> httpx2.Response:
-            if met("kill", "cut"):
+            if met("kill", "cut", "copy"):
                 raise httpx2.ConnectError("Network is unreachable", request=request)
             response = send(self, request)
-            if met("kill", "cut"):
+            if met("kill", "cut", "copy"):
                 raise httpx2.ReadError("Connection reset by peer", request=request)
             return response
 

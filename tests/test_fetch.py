@@ -8,6 +8,7 @@ import fetch
 from emulator_process import Emulator, wait_for
 from flowsheets.gemini import calls
 from flowsheets.gemini.client import ApiProblem
+from pages import answer
 from station import Station
 
 
@@ -187,3 +188,71 @@ def test_a_late_batch_in_a_state_that_nobody_knows_is_told_both(
     assert len(said) == 2
     assert "is unknown here" in said[0]
     assert f"make batch-rescue ID={batch_id}" in said[1]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"event": "bound"}', "has no time"),
+        ('{"at": "soon", "event": "bound"}', "has no time"),
+        ('{"at": "2026-11-01T00:00:00+00:00", "event": "created"}', "has no batch_id"),
+        ('{"at": "2026-11-01T00:00:00+00:00", "event": "uploaded", "file": 3}', "has no file"),
+        ("[]", "is not an event"),
+    ],
+)
+def test_a_journal_line_without_sense_is_that_folders_trouble_alone(
+    online: Station, line: str, said: str
+) -> None:
+    online.rendered(2)
+    online.good("batch-submit", "LIMIT=1")
+    online.submitted()
+    journal = online.folders()[0] / "journal.jsonl"
+    journal.write_text(journal.read_text() + line + "\n")
+
+    def other_one_fetched() -> bool:
+        done = online.make("batch-fetch")
+        assert f"journal.jsonl:6: {said}. " in done.stderr
+        assert "Traceback" not in done.stderr
+        return online.statuses()[1] == "completed"
+
+    wait_for(other_one_fetched)
+
+
+def test_a_batch_json_without_sense_is_asked_for_again(online: Station) -> None:
+    online.rendered(1)
+    batch_id = online.submitted()
+    (online.folders()[0] / "batch.json").write_text("[]")
+    assert "1 completed" in online.fetched(batch_id)
+
+
+def test_a_key_that_never_came_back_is_its_pages_failure_where_the_api_counts_no_more(
+    online: Station,
+) -> None:
+    online.rendered(3)
+    batch_id = online.submitted()
+    wait_for(lambda: "SUCCEEDED" in online.good("batch-status", f"ID={batch_id}"))
+    folder = online.folders()[0]
+    reply = json.loads((folder / "batch.json").read_text())
+    del reply["metadata"]["batchStats"]
+    (folder / "batch.json").write_text(json.dumps(reply))
+    sent = [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
+    lines = [json.dumps({"key": line["key"], "response": answer()}) for line in sent[:2]]
+    (folder / "responses.jsonl").write_text("\n".join(lines))
+    assert "2 completed, 1 failed" in online.good("batch-fetch")
+    last = online.rows()[2]
+    assert (last["status"], last["attempts"], last["last_error"]) == (
+        "failed",
+        1,
+        "no_response: no response in the result file",
+    )
+
+
+def test_a_setting_that_every_row_is_refused_for_is_named(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(2)
+    batch_id = online.good("batch-submit", GEMINI_THINKING="minimal").split("submitted ")[1]
+    said = wait_for(lambda: online.make("batch-fetch").stderr)
+    assert "Error: GEMINI_THINKING: " in said
+    assert [(r["status"], r["attempts"]) for r in online.rows()] == [("rendered", 0)] * 2
+    assert batch_id

@@ -10,6 +10,9 @@ from PIL import Image
 from sqlite_utils import Database
 
 from emulator_process import Emulator, wait_for
+from flowsheets import paths
+from flowsheets.paths import PageId
+from pages import answer, reading
 from station import Station, billed
 
 
@@ -346,3 +349,126 @@ def test_a_pause_outlives_a_lost_jobs_db(online: Station, emulator: Emulator) ->
     online.good("render")
     online.good("batch-fetch")
     assert "1 pages wait after a failure of every page" in online.good("batch-submit")
+
+
+# --- two damages at once ------------------------------------------------------------------------
+
+
+def lose_jobs_db(online: Station) -> None:
+    for path in online.data.glob("jobs.db*"):
+        path.unlink()
+
+
+def set_back(online: Station) -> None:
+    db = Database(online.data / "jobs.db")
+    with db.atomic():
+        db.execute("UPDATE jobs SET status = 'rendered'")
+    db.close()
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_rows_that_are_set_back_while_their_batch_is_out_stay_with_it(
+    online: Station, emulator: Emulator, lost: bool
+) -> None:
+    online.rendered(2, f"while-out-{lost}.pdf")
+    before = billed(emulator.ledger())
+    batch_id = online.submitted()
+    set_back(online)
+    if lost:
+        shutil.rmtree(online.folders()[0])
+    assert "submitted" not in online.good("batch-submit")
+    assert "processed 0 pages" in online.good("process")
+    online.good("batch-fetch")
+    online.fetched(batch_id) if "completed" not in online.statuses() else None
+    assert online.statuses() == ["completed"] * 2
+    assert bought(emulator, before) == [1, 1]
+
+
+def test_a_manifest_and_jobs_db_that_are_lost_both_are_made_again_from_the_requests(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(3, "both.pdf")
+    before = billed(emulator.ledger())
+    batch_id = online.submitted()
+    manifest = (online.folders()[0] / "manifest.jsonl").read_bytes()
+    (online.folders()[0] / "manifest.jsonl").unlink()
+    lose_jobs_db(online)
+    online.good("discover")
+    online.good("render")
+    assert "submitted" not in online.good("batch-submit")
+    assert (online.folders()[0] / "manifest.jsonl").read_bytes() == manifest
+    online.fetched(batch_id)
+    assert online.statuses() == ["completed"] * 3
+    assert bought(emulator, before) == [1, 1, 1]
+
+
+def test_where_nothing_says_which_pages_are_out_nothing_is_bought_until_you_are_sure(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(2, "unknown.pdf")
+    before = billed(emulator.ledger())
+    online.submitted()
+    folder = online.folders()[0]
+    (folder / "manifest.jsonl").unlink()
+    (folder / "requests.jsonl").unlink()
+    lose_jobs_db(online)
+    online.good("discover")
+    online.good("render")
+    for command in ("batch-submit", "process"):
+        said = online.error(command)
+        assert "jobs.db does not know which pages it has out" in said
+        assert f"make batch-rescue ID={folder.name} SURE=1" in said
+    assert "Restore it" in online.error("batch-rescue", f"ID={folder.name}")
+    assert "gave up" in online.good("batch-rescue", f"ID={folder.name}", "SURE=1")
+    assert "2 completed" in online.good("process")
+    assert max(bought(emulator, before)) == 2
+
+
+def test_a_folder_whose_journal_forgot_that_it_was_given_back_is_not_sent(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(2, "forgot.pdf")
+    before = billed(emulator.ledger())
+    emulator.faults(create_429=1)
+    online.error("batch-submit")
+    folder = online.folders()[0]
+    online.good("batch-rescue", f"ID={folder.name}")
+    online.good("process", "LIMIT=1")
+    write_events(folder, events(folder)[:-1])
+    said = online.error("batch-submit")
+    assert "1 of its pages were read elsewhere" in said
+    online.fetched(online.submitted())
+    assert online.statuses() == ["completed"] * 2
+    assert bought(emulator, before) == [1, 1]
+
+
+def test_a_lost_jobs_db_and_then_lost_results_buy_nothing_again(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(2, "then.pdf")
+    online.fetched(online.submitted())
+    before = billed(emulator.ledger())
+    lose_jobs_db(online)
+    online.good("batch-fetch")
+    shutil.rmtree(online.data / "results")
+    online.good("discover")
+    online.good("render")
+    assert "no pages wait" in online.good("batch-submit")
+    assert "2 results written again" in online.good("rebuild")
+    assert online.statuses() == ["completed"] * 2
+    assert billed(emulator.ledger()) == before
+
+
+def test_of_several_kept_responses_the_newest_page_is_taken(station: Station) -> None:
+    station.rendered(1, "several.pdf")
+    page = PageId("several.pdf", 1)
+    for day, text in ((1, "older"), (2, "newer"), (3, None)):
+        at = f"2026-05-0{day}T10:00:00.000000+00:00"
+        path = paths.real_time_response(station.data, page, at)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        body = answer(json.dumps(reading(text)) if text else "no page at all")
+        path.write_text(json.dumps(body))
+    assert "1 completed" in station.good("rebuild")
+    result = station.result(1, "several.pdf")
+    assert result["quadrants"][0]["entries"][0]["raw_text"] == "newer"
+    assert len(station.usage()) == 3

@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlite_utils import Database
 from emulator_process import Emulator
 from flowsheets import lock, paths
 from flowsheets.jobs import database, states
+from flowsheets.money import usage
 from flowsheets.paths import PageId
 from forked import commands
 from pages import answer, reading
@@ -39,7 +41,16 @@ def keep(station: Station, number: int, text: str, at: str = "2026-05-01T10:00:0
     path = paths.real_time_response(station.data, PageId(PDF, number), at)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(answer(text)))
+    bill(station, number, None, paths.asked_for(path)[0])
     return path
+
+
+def bill(station: Station, number: int, batch_id: str | None, at: str) -> None:
+    """This response is in the books: jobs.db has seen it, and its page failed all the same."""
+    mode = "batch" if batch_id else "realtime"
+    one = usage.Answer(PageId(PDF, number), batch_id, mode, "m-1", "m-1", None, at)
+    with closing(database.connect(station.data)) as db, database.transaction(db):
+        usage.note(db, [usage.row(one)])
 
 
 def keep_batch(station: Station, name: str, texts: dict[int, str], at: str, **line: Any) -> Path:
@@ -62,6 +73,7 @@ def keep_batch(station: Station, name: str, texts: dict[int, str], at: str, **li
             }
         )
         got.append({"key": key, "response": answer(text)})
+        bill(station, number, f"batches/{name}", at)
     events = [
         {"at": at, "event": "built"},
         {"at": at, "event": "create_sent", "model": "m-2"},

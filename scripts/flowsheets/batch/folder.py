@@ -264,6 +264,12 @@ def request_key(name: str, index: int) -> str:
     return f"{name}-{index:05d}"
 
 
+def index_of(key: str, name: str) -> int | None:
+    """The index in a key that `request_key` made for the batch; None of any other key."""
+    prefix, _, index = key.rpartition("-")
+    return int(index) if prefix == name and index.isdecimal() else None
+
+
 def page_of(line: Line) -> PageId:
     """The page of a manifest line."""
     return PageId(line["pdf_path"], line["page_number"])
@@ -283,7 +289,7 @@ def load_batch(folder: Path) -> Batch:
         raise Problem(
             folder / "manifest.jsonl",
             f"has {len(batch.lines)} lines, and was written with {made['pages']}",
-            _FIX,
+            _fix(folder / "manifest.jsonl"),
         )
     return batch
 
@@ -414,14 +420,17 @@ def _read_lines(path: Path) -> Iterator[Any]:
         raise _damaged(path, error.lineno, "is not JSON") from error
     except (OSError, UnicodeDecodeError) as error:
         what = error.strerror if isinstance(error, OSError) else "is not UTF-8"
-        raise Problem(path, what or str(error), _FIX) from error
+        raise Problem(path, what or str(error), _fix(path)) from error
 
 
 def _damaged(path: Path, number: int, what: str) -> Problem:
-    return Problem(f"{path}:{number}", what, _FIX)
+    return Problem(f"{path}:{number}", what, _fix(path))
 
 
-_FIX = (
-    "Restore it from a backup, or put it aside: make batch-fetch makes the manifest of a batch"
-    " that was sent again from jobs.db. Its pages stay as they are until then"
-)
+def _fix(path: Path) -> str:
+    name = path.parent.name
+    return (
+        "Restore it from a backup, or put it aside: make batch-fetch makes the manifest of a batch"
+        " that was sent again from jobs.db and the requests. Its pages stay as they are until then;"
+        f" give them up with make batch-rescue ID={name} SURE=1"
+    )

@@ -8,6 +8,8 @@ import base64
 import hashlib
 import io
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -56,11 +58,30 @@ def _sent(batch: Batch, key: str) -> bytes | None:
     try:
         with batch.requests.open("rb") as file:
             file.seek(_offsets(batch.requests)[key])
-            parts = orjson.loads(file.readline())["request"]["contents"][0]["parts"]
-        data = next(part["inlineData"]["data"] for part in parts if "inlineData" in part)
-        return base64.b64decode(data)
-    except (AttributeError, IndexError, KeyError, OSError, StopIteration, TypeError, ValueError):
+            return _image(file.readline())
+    except (OSError, *_NO_REQUEST):
         return None
+
+
+_NO_REQUEST = (AttributeError, IndexError, KeyError, StopIteration, TypeError, ValueError)
+
+
+def _image(line: bytes) -> bytes:
+    """The image in a line of requests.jsonl. Raises one of `_NO_REQUEST`."""
+    parts = orjson.loads(line)["request"]["contents"][0]["parts"]
+    data = next(part["inlineData"]["data"] for part in parts if "inlineData" in part)
+    return base64.b64decode(data)
+
+
+def all_sent(requests: Path) -> Iterator[tuple[str, bytes]]:
+    """(key, image) of each request that is whole, in order; nothing where the file is missing."""
+    if not requests.is_file():
+        return
+    with requests.open("rb") as file:
+        for line in file:
+            if found := _KEY.match(line):
+                with suppress(*_NO_REQUEST):
+                    yield found[1].decode(), _image(line)
 
 
 @lru_cache(maxsize=1)  # one batch's results are applied at a time

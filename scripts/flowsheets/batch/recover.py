@@ -126,6 +126,9 @@ def _take_in_batches(db: Database, settings: Settings, found: Found) -> None:
     holders = _holders([*unchanged, *changed])
     for batch in sorted(changed, key=_order):
         _take_in(batch, db, settings, holders, found)
+    for batch in unchanged:  # a row may have been changed by hand since
+        _claim_held(batch, db, settings, holders, found)
+    _claim_of_lost_folders(db, settings.data_root, found)
     found.released += lost_claims(db, settings.data_root)
 
 
@@ -203,6 +206,7 @@ def _apply(
 ) -> None:
     """Apply outcomes to rows that do not know of them."""
     found.recorded += len(outcomes)
+    states.register(db, [outcome.page for outcome in outcomes])  # of a jobs.db that was lost
     gone = [o for o in outcomes if _result_is_gone(db, data_root, o.page)]
     results.write_results(data_root, gone)
     found.written += sum(isinstance(o.reading, PageReading) for o in gone)
@@ -248,6 +252,24 @@ def _claim_held(
                 within_batch_index=line["index"] if bound else None,
             )
             found.claimed += len(moved)
+
+
+def _claim_of_lost_folders(db: Database, data_root: Path, found: Found) -> None:
+    """Rows that name a batch without a folder: the batch has the page all the same.
+
+    Fetch makes the folder again, of the pages that are `submitted` (restore.py).
+    """
+    set_back = states.set_back_while_out(db)
+    if not set_back:
+        return
+    on_disk = set()
+    for folder in batch_folders(data_root):
+        with suppress(Problem):
+            on_disk.add(load_batch(folder).batch_id)
+    for page, batch_id in set_back:
+        if batch_id not in on_disk:
+            olds = ("pending", "rendering", "rendered")
+            found.claimed += len(states.flip(db, [page], olds, "submitted", in_batch=batch_id))
 
 
 def _pause_again(batch: Batch, db: Database) -> None:
@@ -373,7 +395,13 @@ def _unknown_responses(db: Database, settings: Settings, page: PageId) -> list[O
         outcome = read_saved(page, path, job.get("model_version") or settings.model)
         alone = paths.was_retried(path) or job.get("status") == "submitted"
         outcomes.append(outcome._replace(reading=None) if alone else outcome)
-    return outcomes
+    return _with_the_newest_page(outcomes)
+
+
+def _with_the_newest_page(outcomes: list[Outcome]) -> list[Outcome]:
+    """Of several pages that were read, the newest alone is taken; the others are recorded."""
+    read = [n for n, one in enumerate(outcomes) if isinstance(one.reading, PageReading)]
+    return [one._replace(reading=None) if n in read[:-1] else one for n, one in enumerate(outcomes)]
 
 
 def read_saved(page: PageId, saved: Path, model: str, thinking: str | None = "unknown") -> Outcome:

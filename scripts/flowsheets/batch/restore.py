@@ -6,18 +6,22 @@ true status.
 """
 
 import hashlib
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import orjson
 from sqlite_utils import Database
 
 from flowsheets import files, paths
+from flowsheets.batch import images
 from flowsheets.batch.folder import (
     Batch,
     Line,
     batch_folders,
+    index_of,
     load_batch,
     load_journal,
     open_folders,
@@ -27,6 +31,7 @@ from flowsheets.batch.folder import (
 from flowsheets.errors import Problem, warn
 from flowsheets.gemini.operation import Operation
 from flowsheets.jobs import states
+from flowsheets.money import usage
 from flowsheets.paths import PageId
 
 
@@ -47,49 +52,176 @@ def lost_folders(db: Database, data_root: Path) -> None:
 
 
 def mend_manifest(folder: Path, db: Database) -> bool:
-    """Make a manifest again that was cut or is missing; false where jobs.db knows too little.
+    """Make a manifest again that was cut or is missing; false where too little is known.
 
-    Asks no API; for the holder of the `jobs` lock. The damaged one is kept beside it.
+    From jobs.db, what is whole of the damaged one, and the images in requests.jsonl. Asks no API;
+    for the holder of the `jobs` lock. The damaged one is kept beside it.
     Raises `Problem` where the journal is damaged as well.
     """
     batch = Batch(folder, [], load_journal(folder))
-    built = batch.last("built", "restored")
-    if not (built and batch.batch_id):
-        return False
     path = folder / "manifest.jsonl"
-    data_root = folder.parents[1]
-    lines = {
-        index: _line(folder.name, index, page, batch.batch_id, data_root)
-        for index, page in states.of_batch(db, batch.batch_id)
-    }
-    lines |= {line["index"]: line for line in _readable(path, batch.batch_id)}
-    if len(lines) != built.get("pages"):
+    whole = {line["index"]: line for line in _readable(path)}
+    batch_id = batch.batch_id or _common_id(whole.values())
+    rows = _from_rows(folder, db, batch_id)
+    lines = rows | whole
+    wanted = _count(batch)
+    if len(lines) != wanted:
+        lines = _from_requests(folder, db) | lines
+    if not lines or (len(lines) != wanted if wanted else not batch.requests.exists()):
         return False
     what = "damaged" if path.exists() else "lost"
     if path.exists():
         files.put_aside(path)
-    write_lines(path, (line for _, line in sorted(lines.items())))
-    warn(f"{folder}: its manifest was {what}, and is made again from jobs.db ({len(lines)} pages)")
+    write_lines(path, (line | {"batch_id": batch_id} for _, line in sorted(lines.items())))
+    source = "jobs.db" if len(lines) == len(rows) else "what else is kept of it"
+    warn(f"{folder}: its manifest was {what}, and is made again from {source} ({len(lines)} pages)")
     return True
 
 
-def _readable(path: Path, batch_id: str) -> Iterable[Line]:
+def _count(batch: Batch) -> int | None:
+    """Pages of the batch; None where neither its journal nor its requests say."""
+    built = batch.last("built", "restored")
+    if built and isinstance(built.get("pages"), int):
+        return int(built["pages"])
+    if not batch.requests.is_file():
+        return None
+    with batch.requests.open("rb") as file:
+        return sum(1 for _ in file)
+
+
+def _common_id(lines: Iterable[Line]) -> str | None:
+    return next((line["batch_id"] for line in lines if line["batch_id"]), None)
+
+
+def _from_rows(folder: Path, db: Database, batch_id: str | None) -> dict[int, Line]:
+    data_root = folder.parents[1]
+    rows = states.of_batch(db, batch_id) if batch_id else []
+    return {i: _line(folder.name, i, page, str(batch_id), data_root) for i, page in rows}
+
+
+def _from_requests(folder: Path, db: Database) -> dict[int, Line]:
+    """Each request's line, of the page that has the very image that was sent."""
+    lines: dict[int, Line] = {}
+    taken: set[PageId] = set()
+    by_size = _pages_by_size(db, folder.parents[1])
+    for key, image in images.all_sent(folder / "requests.jsonl"):
+        index = index_of(key, folder.name)
+        digest = hashlib.sha256(image).hexdigest()
+        same = (
+            page
+            for page in by_size.get(len(image), ())
+            if page not in taken and _digest(paths.png(folder.parents[1], page)) == digest
+        )
+        page = next(same, None)
+        if page is None or index is None:
+            continue
+        taken.add(page)
+        lines[index] = Line(
+            index=index,
+            key=key,
+            pdf_path=page.pdf_path,
+            page_number=page.page_number,
+            image_sha256=digest,
+            batch_id=None,
+        )
+    return lines
+
+
+def _pages_by_size(db: Database, data_root: Path) -> dict[int, list[PageId]]:
+    """Size of an image in bytes -> the pages whose images have it: few are looked into."""
+    by_size: dict[int, list[PageId]] = {}
+    for page in states.all_pages(db):
+        with suppress(OSError):
+            by_size.setdefault(paths.png(data_root, page).stat().st_size, []).append(page)
+    return by_size
+
+
+def _readable(path: Path) -> Iterable[Line]:
     """The lines of a damaged manifest that are whole."""
-    try:
-        raw = path.read_bytes().split(b"\n")
-    except OSError:
-        return
-    for one in raw:
+    for line in _whole_lines(path):
         with suppress(ValueError, KeyError, TypeError):
-            line = orjson.loads(one)
             yield Line(
                 index=int(line["index"]),
                 key=str(line["key"]),
                 pdf_path=str(line["pdf_path"]),
                 page_number=int(line["page_number"]),
                 image_sha256=str(line["image_sha256"]),
-                batch_id=batch_id,
+                batch_id=line.get("batch_id"),
             )
+
+
+def _whole_lines(path: Path) -> Iterable[Any]:
+    """The lines of a damaged file that are JSON; none where it is missing."""
+    try:
+        raw = path.read_bytes().split(b"\n")
+    except OSError:
+        return
+    for one in raw:
+        with suppress(ValueError):
+            yield orjson.loads(one)
+
+
+# --- what is not known any more -----------------------------------------------------------------
+
+
+def refuse_while_pages_are_unknown(db: Database, data_root: Path) -> None:
+    """Whoever is about to pay asks first whether a damaged folder may have its pages out.
+
+    Raises `Problem` where a folder cannot be read, was sent or may have been, and jobs.db does not
+    know all of its pages either: one of the pages that wait may be billed already.
+    """
+    for folder in batch_folders(data_root):
+        try:
+            load_batch(folder)
+        except Problem as problem:
+            if not _all_known(folder, db):
+                raise Problem(
+                    folder,
+                    "cannot be read, and jobs.db does not know which pages it has out; nothing is"
+                    f" sent until then, as it may be billed already ({problem.message})",
+                    "Restore its files from a backup, or give it up, which may be billed twice:"
+                    f" make batch-rescue ID={folder.name} SURE=1",
+                ) from problem
+
+
+def _all_known(folder: Path, db: Database) -> bool:
+    """Whether jobs.db or a result says for each page of a damaged folder what became of it."""
+    whole = [one for one in _whole_lines(folder / "journal.jsonl") if isinstance(one, dict)]
+    batch = Batch(folder, list(_readable(folder / "manifest.jsonl")), whole)
+    events = {one.get("event") for one in whole}
+    journal_is_whole = "built" in events and _is_whole(folder)
+    if journal_is_whole and not events & {"create_sent", "created"}:
+        return True  # never sent
+    wanted = _count(batch)
+    batch_id = batch.batch_id
+    if wanted is None or not (batch_id or events & {"refused", "given_back"}):
+        return False
+    known = {page for _, page in states.of_batch(db, batch_id)} if batch_id else set()
+    known |= usage.pages_of_batch(db, batch_id) if batch_id else set()
+    data_root = folder.parents[1]
+    known |= {page for page in batch.pages if paths.result(data_root, page).exists()}
+    returned = {
+        index for one in whole if one.get("event") == "applied" for index in one.get("returned", ())
+    }
+    return len(known) + len(returned) >= wanted or bool(events & {"refused", "given_back"})
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        return bool(load_journal(folder))
+    except Problem:
+        return False
+
+
+def put_aside(folder: Path) -> Path:
+    """Take a folder that cannot be read out of the way, by a person's decision: its new name."""
+    kept = folder.with_name(f".{folder.name}.given_up")
+    try:
+        os.rename(folder, kept)
+        files.sync_folder(folder.parent)
+    except OSError as error:
+        raise files.cannot_write(kept, error) from error
+    return kept
 
 
 def _loadable(folders: Iterable[Path]) -> list[Batch]:
@@ -106,7 +238,7 @@ def _restore(batch_id: str, db: Database, data_root: Path) -> None:
     operation = _operation(batch_id)
     name = _name(batch_id, operation.name)
     folder = paths.batches(data_root) / name
-    if (folder / "manifest.jsonl").exists():
+    if (folder / "manifest.jsonl").exists() or not (_all_known(folder, db) or not folder.is_dir()):
         return  # damaged, and reported by the command that loads it
     lines = [
         _line(name, index, page, batch_id, data_root)

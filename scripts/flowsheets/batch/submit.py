@@ -203,6 +203,7 @@ def _found_soon(batch: Batch) -> bool:
 def _create(batch: Batch, db: Database | None, settings: Settings) -> None:
     model = batch.model or settings.model
     if db is not None:
+        _refuse_if_read_elsewhere(batch, db)
         _hold_to_limit(batch, db, settings)
     _renew_cache(batch, db)
     try:
@@ -210,6 +211,23 @@ def _create(batch: Batch, db: Database | None, settings: Settings) -> None:
     except UploadGone:
         batch.add("upload_lost")
         _ask_to_create(batch, db, settings, model, first=False)
+
+
+def _refuse_if_read_elsewhere(batch: Batch, db: Database) -> None:
+    """A folder from a backup, or whose journal lost a line, may hold pages that were read since."""
+    rows = states.rows_of(db, batch.pages)
+    claimed = [
+        p for p, row in rows.items() if (row["status"], row["batch_id"]) == ("submitted", None)
+    ]
+    if len(claimed) == len(batch.lines):
+        return
+    returned = give_back(batch, db, "given_back", reason="pages of it were read elsewhere")
+    raise Later(
+        batch.folder,
+        f"{len(batch.lines) - returned} of its pages were read elsewhere or are out in another"
+        f" batch, so it is not sent; its other {returned} pages are back in the queue",
+        "Run make batch-submit again",
+    )
 
 
 def _ask_to_create(

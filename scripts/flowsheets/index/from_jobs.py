@@ -8,6 +8,7 @@ from sqlite_utils import Database
 
 from flowsheets import paths
 from flowsheets.index.from_results import Row
+from flowsheets.jobs import states
 from flowsheets.page import dates
 from flowsheets.paths import PageId
 
@@ -39,7 +40,7 @@ def of_all(jobs_db: Database, data_root: Path) -> Iterator[Row]:
     Paths are those under the data root as it is now, not those in jobs.db; null without a file.
     """
     usage = _usage(jobs_db)
-    for job in jobs_db.table("jobs").rows_where(order_by="pdf_path, page_number"):
+    for job in states.all_rows(jobs_db):
         page = PageId(job["pdf_path"], job["page_number"])
         first, last = dates.span(page.pdf_path) or (None, None)
         mode, usd = usage.get(page, (None, None))

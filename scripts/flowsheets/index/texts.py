@@ -20,6 +20,7 @@ from flowsheets import display, paths
 from flowsheets.index import shapes
 from flowsheets.index.doubts import Finding
 from flowsheets.index.shapes import KeptPage
+from flowsheets.jobs import states
 from flowsheets.paths import PageId
 
 COMPLETE, DRAFT = "complete", "draft"
@@ -83,7 +84,7 @@ class _Candidate(NamedTuple):
 
 def of_all(jobs_db: Database, data_root: Path, results: Results) -> dict[str, Sources]:
     """The sources of each page of jobs.db, by the page's name."""
-    rows = list(jobs_db.table("jobs").rows)
+    rows = list(states.all_rows(jobs_db))
     saved = _saved(rows, data_root)
     sources = {}
     for row in rows:

@@ -284,6 +284,12 @@ def pdfs(db: Database) -> list[str]:
     return [pdf_path for (pdf_path,) in found]
 
 
+def all_pages(db: Database) -> Iterator[PageId]:
+    """Every page that has a job, in order."""
+    for row in db.execute("SELECT pdf_path, page_number FROM jobs ORDER BY pdf_path, page_number"):
+        yield PageId(*row)
+
+
 def pages_of_pdf(db: Database, pdf_path: str) -> list[PageId]:
     """The pages of a PDF that have jobs, in order."""
     found = db.execute(
@@ -297,6 +303,11 @@ def without_result(db: Database, data_root: Path) -> Iterator[PageId]:
     for page in in_status(db, "completed"):
         if not paths.result(data_root, page).is_file():
             yield page
+
+
+def all_rows(db: Database) -> Iterator[dict[str, Any]]:
+    """Every row, in (pdf_path, page_number) order."""
+    yield from db.table("jobs").rows_where(order_by="pdf_path, page_number")
 
 
 def rows_of(db: Database, pages: Iterable[PageId]) -> dict[PageId, dict[str, Any]]:
@@ -314,6 +325,20 @@ def batches_out(db: Database) -> set[str]:
         "SELECT DISTINCT batch_id FROM jobs WHERE status = 'submitted' AND batch_id IS NOT NULL"
     )
     return {str(batch_id) for (batch_id,) in rows}
+
+
+def set_back_while_out(db: Database) -> list[tuple[PageId, str]]:
+    """(page, batch_id) of waiting rows that name a batch, and have no usage of it.
+
+    A page that comes back from a batch names none any more: such a row was changed by hand.
+    """
+    rows = db.execute(
+        "SELECT pdf_path, page_number, batch_id FROM jobs"
+        " WHERE status IN ('pending', 'rendering', 'rendered') AND batch_id IS NOT NULL"
+        " AND NOT EXISTS (SELECT 1 FROM usage WHERE usage.batch_id = jobs.batch_id"
+        " AND usage.pdf_path = jobs.pdf_path AND usage.page_number = jobs.page_number)"
+    )
+    return [(PageId(pdf_path, number), batch_id) for pdf_path, number, batch_id in rows]
 
 
 def of_batch(db: Database, batch_id: str) -> list[tuple[int, PageId]]:
