@@ -17,7 +17,8 @@ from flowsheets.page.pdf import NoPageImage
 # A scan's content is one line; with the recognised text of a full page under it, some 300 kB.
 MAX_CONTENT_BYTES = 2_000_000
 # A form in a form in a form …, each drawn many times: no scanner does, a damaged file may for ever.
-_MAX_INSTRUCTIONS = 400_000
+_MAX_INSTRUCTIONS = 200_000
+_MAX_FORMS = 500
 _DEEPEST_FORM = 8
 
 # Images of far fewer pixels than the largest (a spacer, a white base, a logo) are no scan.
@@ -140,6 +141,7 @@ class _Reader:
         self._hidden = hidden  # object numbers of the layers that are switched off
         self._bytes = MAX_CONTENT_BYTES
         self._instructions = _MAX_INSTRUCTIONS
+        self._forms = _MAX_FORMS
 
     def read(
         self,
@@ -210,7 +212,8 @@ class _Reader:
         if drawn.get("/Subtype") == "/Image":
             self._add(Drawn(drawn, state.matrix), seen)
         elif drawn.get("/Subtype") == "/Form" and seen:
-            if not deepest:
+            self._forms -= 1
+            if not deepest or self._forms < 0:
                 raise _too_much()
             own = pikepdf.Matrix(drawn.get("/Matrix") or pikepdf.Matrix())
             box = drawn.get("/BBox")
