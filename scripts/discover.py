@@ -85,7 +85,7 @@ def _folders(root: Path) -> Iterator[tuple[str, list[str]]]:
             inner[:] = sorted(name for name in inner if not name.startswith("."))
             links = (os.path.join(folder, name) for name in inner)
             waiting += [link for link in links if os.path.islink(link)]
-            yield folder, names
+            yield folder, sorted(names)
 
 
 def _unreadable(error: OSError) -> None:

@@ -51,6 +51,13 @@ MAX_PAGE_CPU_SECONDS = 120
 # What meets every page, and ends the command; anything else about one page's file is its own.
 EVERYBODYS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
+IN_WORDS = {
+    errno.EEXIST: "a file is in the way",
+    errno.ENOTDIR: "a file is in the way",
+    errno.EISDIR: "a folder is in the way",
+    errno.ENAMETOOLONG: "its path is too long",
+}
+
 
 class Task(NamedTuple):
     """A page to draw; `status` is what it has when it is drawn, None: its row stays as it is.
@@ -283,8 +290,8 @@ def _write(image: Image.Image, png: Path) -> None:
         reason = problem.__cause__
         if not isinstance(reason, OSError) or reason.errno in EVERYBODYS:
             raise
-        said = f"the image cannot be written: {reason.strerror}"
-        raise NoPageImage("cannot_write", said) from problem
+        said = IN_WORDS.get(reason.errno, reason.strerror)
+        raise NoPageImage("cannot_write", f"the image cannot be written: {said}") from problem
 
 
 def _keep(db: Database, data_root: Path, pages: list[PageId]) -> int:

@@ -133,6 +133,7 @@ def samples(document: pikepdf.Pdf, data: bytes, space: Any, bits: int = 8, **key
 
 def jbig2(image: Image.Image) -> bytes:
     """The bitmap as one generic region in MMR, which is G4, within a page."""
+
     def segment(number: int, kind: int, data: bytes) -> bytes:
         return number.to_bytes(4) + bytes([kind, 0, 1]) + len(data).to_bytes(4) + data
 
@@ -164,8 +165,12 @@ def strips(document: pikepdf.Pdf, count: int) -> None:
         strip = sheet().crop((0, top, SIZE[0], bottom))
         data = zlib.compress(packed(strip))
         images[f"XObject_S{number}"] = xobject(
-            document, data, strip.size,
-            ColorSpace=Name.DeviceGray, BitsPerComponent=1, Filter=Name.FlateDecode,
+            document,
+            data,
+            strip.size,
+            ColorSpace=Name.DeviceGray,
+            BitsPerComponent=1,
+            Filter=Name.FlateDecode,
         )
         high, y = strip.height * 0.72, PAGE[1] - bottom * 0.72
         content += f"q {PAGE[0]} 0 0 {high} 0 {y} cm /S{number} Do Q\n"

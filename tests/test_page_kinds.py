@@ -29,8 +29,12 @@ def small(document: pikepdf.Pdf, size: tuple[int, int] = (20, 20), value: int = 
     """A black picture of few pixels."""
     data = zlib.compress(bytes([value]) * (size[0] * size[1]))
     return xobject(
-        document, data, size,
-        ColorSpace=Name.DeviceGray, BitsPerComponent=8, Filter=Name.FlateDecode,
+        document,
+        data,
+        size,
+        ColorSpace=Name.DeviceGray,
+        BitsPerComponent=8,
+        Filter=Name.FlateDecode,
     )
 
 
@@ -50,7 +54,10 @@ def with_alpha(document: pikepdf.Pdf) -> None:
 
 def with_stencil(document: pikepdf.Pdf) -> None:
     stencil = xobject(
-        document, zlib.compress(kinds.packed(sheet())), ImageMask=True, BitsPerComponent=1,
+        document,
+        zlib.compress(kinds.packed(sheet())),
+        ImageMask=True,
+        BitsPerComponent=1,
         Filter=Name.FlateDecode,
     )
     draw(document, kinds.samples(document, bytes(SIZE[0] * SIZE[1]), Name.DeviceGray, Mask=stencil))
@@ -77,9 +84,7 @@ def lab(document: pikepdf.Pdf) -> None:
 
 
 def separation(document: pikepdf.Pdf) -> None:
-    tint = Dictionary(
-        FunctionType=2, Domain=Array([0, 1]), C0=Array([1]), C1=Array([0]), N=1
-    )
+    tint = Dictionary(FunctionType=2, Domain=Array([0, 1]), C0=Array([1]), C1=Array([0]), N=1)
     space = Array([Name.Separation, Name.Black, Name.DeviceGray, tint])
     data = ImageOps.invert(sheet("L")).tobytes()
     draw(document, kinds.samples(document, data, space))
@@ -92,7 +97,10 @@ def inline(document: pikepdf.Pdf) -> None:
 
 def stencil_page(document: pikepdf.Pdf) -> None:
     image = xobject(
-        document, zlib.compress(kinds.packed(sheet())), ImageMask=True, BitsPerComponent=1,
+        document,
+        zlib.compress(kinds.packed(sheet())),
+        ImageMask=True,
+        BitsPerComponent=1,
         Filter=Name.FlateDecode,
     )
     draw(document, image, f"q 0 g {WHOLE} /Im Do Q")
@@ -100,6 +108,7 @@ def stencil_page(document: pikepdf.Pdf) -> None:
 
 def scan_and(content: str, **made: Callable[[pikepdf.Pdf], Any]) -> Made:
     """The scan, and something beside it; `{scan}` in the content draws it."""
+
     def make(document: pikepdf.Pdf) -> None:
         others = {f"XObject_{name}": one(document) for name, one in made.items()}
         whole = content.replace("{scan}", f"q {WHOLE} /Im Do Q")
@@ -121,7 +130,10 @@ def mixed_raster(document: pikepdf.Pdf) -> None:
     """A background of low resolution, and the writing as a black stencil over it."""
     ground = small(document, (74, 126), 255)
     stencil = xobject(
-        document, zlib.compress(kinds.packed(sheet())), ImageMask=True, BitsPerComponent=1,
+        document,
+        zlib.compress(kinds.packed(sheet())),
+        ImageMask=True,
+        BitsPerComponent=1,
         Filter=Name.FlateDecode,
     )
     content = f"q {WHOLE} /Ground Do Q q 0 g {WHOLE} /Ink Do Q"
@@ -170,23 +182,41 @@ THE_ONE_BITMAP: dict[str, Made] = {
     "G4, black is 0": coded(lambda: g4_data(negative), black_is_1=False),
     "G4, decoded the other way": coded(lambda: g4_data(negative), Decode=Array([1, 0])),
     "G4, black is 0, decoded the other way": no_others(black_is_1=False, Decode=Array([1, 0])),
-    "G4 in Flate": lambda d: draw(d, xobject(
-        d, zlib.compress(g4_data(sheet())), ColorSpace=Name.DeviceGray, BitsPerComponent=1,
-        Filter=Array([Name.FlateDecode, Name.CCITTFaxDecode]),
-        DecodeParms=Array([Dictionary(), Dictionary(K=-1, Columns=SIZE[0], BlackIs1=True)]),
-    )),
+    "G4 in Flate": lambda d: draw(
+        d,
+        xobject(
+            d,
+            zlib.compress(g4_data(sheet())),
+            ColorSpace=Name.DeviceGray,
+            BitsPerComponent=1,
+            Filter=Array([Name.FlateDecode, Name.CCITTFaxDecode]),
+            DecodeParms=Array([Dictionary(), Dictionary(K=-1, Columns=SIZE[0], BlackIs1=True)]),
+        ),
+    ),
     "1 bit in Flate": lambda d: draw(
         d, kinds.samples(d, kinds.packed(sheet()), Name.DeviceGray, bits=1)
     ),
     "grey in Flate": gray(),
-    "JPEG": lambda d: draw(d, xobject(
-        d, kinds.jpeg(sheet("L")), ColorSpace=Name.DeviceGray, BitsPerComponent=8,
-        Filter=Name.DCTDecode,
-    )),
-    "JPEG in colour": lambda d: draw(d, xobject(
-        d, kinds.jpeg(sheet("RGB")), ColorSpace=Name.DeviceRGB, BitsPerComponent=8,
-        Filter=Name.DCTDecode,
-    )),
+    "JPEG": lambda d: draw(
+        d,
+        xobject(
+            d,
+            kinds.jpeg(sheet("L")),
+            ColorSpace=Name.DeviceGray,
+            BitsPerComponent=8,
+            Filter=Name.DCTDecode,
+        ),
+    ),
+    "JPEG in colour": lambda d: draw(
+        d,
+        xobject(
+            d,
+            kinds.jpeg(sheet("RGB")),
+            ColorSpace=Name.DeviceRGB,
+            BitsPerComponent=8,
+            Filter=Name.DCTDecode,
+        ),
+    ),
     "a plane that does not begin at 0": shifted,
     "a clip around the page": lambda d: draw(
         d, g4(d), f"q 0 0 {PAGE[0]} {PAGE[1]} re W n {WHOLE} /Im Do Q"
@@ -210,9 +240,15 @@ def noted(document: pikepdf.Pdf) -> None:
     box = Array([8 * 0.72, PAGE[1] - 31 * 0.72, 91 * 0.72, PAGE[1] - 8 * 0.72])
     look = document.make_stream(b"1 g 0 0 1000 1000 re f")
     look.Type, look.Subtype, look.BBox = Name.XObject, Name.Form, Array([0, 0, 60, 17])
-    page.Annots = Array([document.make_indirect(Dictionary(
-        Type=Name.Annot, Subtype=Name.Stamp, Rect=box, F=4, AP=Dictionary(N=look)
-    ))])
+    page.Annots = Array(
+        [
+            document.make_indirect(
+                Dictionary(
+                    Type=Name.Annot, Subtype=Name.Stamp, Rect=box, F=4, AP=Dictionary(N=look)
+                )
+            )
+        ]
+    )
 
 
 def without_the_box(image: Image.Image) -> Image.Image:
@@ -229,7 +265,10 @@ def half(document: pikepdf.Pdf) -> None:
 
 # Each with what is to be seen, in black and white.
 DRAWN: dict[str, tuple[Made, Image.Image]] = {
-    **{f"{count} strips": (lambda d, n=count: kinds.strips(d, n), sheet()) for count in (4, 63, 108)},
+    **{
+        f"{count} strips": (lambda d, n=count: kinds.strips(d, n), sheet())
+        for count in (4, 63, 108)
+    },
     **{
         name: (make, sheet())
         for name, make in {
@@ -239,7 +278,9 @@ DRAWN: dict[str, tuple[Made, Image.Image]] = {
             "G3": coded(lambda: kinds.tiff(sheet(), "group3"), k=0, EndOfLine=True),
             "G3, mixed": coded(lambda: kinds.tiff(sheet(), "group3", _292=1), k=4, EndOfLine=True),
             "G3, rows at bytes": coded(
-                lambda: kinds.tiff(sheet(), "tiff_ccitt"), k=0, EncodedByteAlign=True,
+                lambda: kinds.tiff(sheet(), "tiff_ccitt"),
+                k=0,
+                EncodedByteAlign=True,
                 EndOfBlock=False,
             ),
             "G4 in a palette": no_others(ColorSpace=palette(0, 255)),
@@ -249,29 +290,64 @@ DRAWN: dict[str, tuple[Made, Image.Image]] = {
             "1 bit in a palette the other way": lambda d: draw(
                 d, kinds.samples(d, kinds.packed(negative), palette(255, 0), bits=1)
             ),
-            "JPEG, decoded the other way": lambda d: draw(d, xobject(
-                d, kinds.jpeg(ImageOps.invert(sheet("L"))), ColorSpace=Name.DeviceGray,
-                BitsPerComponent=8, Filter=Name.DCTDecode, Decode=Array([1, 0]),
-            )),
-            "JPEG after stray bytes": lambda d: draw(d, xobject(
-                d, b"\r\n\0" + kinds.jpeg(sheet("L")), ColorSpace=Name.DeviceGray,
-                BitsPerComponent=8, Filter=Name.DCTDecode,
-            )),
-            "JPEG 2000": lambda d: draw(d, xobject(
-                d, kinds.jpx(sheet("L")), ColorSpace=Name.DeviceGray, BitsPerComponent=8,
-                Filter=Name.JPXDecode,
-            )),
-            "JPEG 2000, decoded the other way": lambda d: draw(d, xobject(
-                d, kinds.jpx(ImageOps.invert(sheet("L"))), ColorSpace=Name.DeviceGray,
-                BitsPerComponent=8, Filter=Name.JPXDecode, Decode=Array([1, 0]),
-            )),
-            "grey, decoded the other way": lambda d: draw(d, kinds.samples(
-                d, ImageOps.invert(sheet("L")).tobytes(), Name.DeviceGray, Decode=Array([1, 0])
-            )),
-            "JBIG2": lambda d: draw(d, xobject(
-                d, kinds.jbig2(sheet()), ColorSpace=Name.DeviceGray, BitsPerComponent=1,
-                Filter=Name.JBIG2Decode,
-            )),
+            "JPEG, decoded the other way": lambda d: draw(
+                d,
+                xobject(
+                    d,
+                    kinds.jpeg(ImageOps.invert(sheet("L"))),
+                    ColorSpace=Name.DeviceGray,
+                    BitsPerComponent=8,
+                    Filter=Name.DCTDecode,
+                    Decode=Array([1, 0]),
+                ),
+            ),
+            "JPEG after stray bytes": lambda d: draw(
+                d,
+                xobject(
+                    d,
+                    b"\r\n\0" + kinds.jpeg(sheet("L")),
+                    ColorSpace=Name.DeviceGray,
+                    BitsPerComponent=8,
+                    Filter=Name.DCTDecode,
+                ),
+            ),
+            "JPEG 2000": lambda d: draw(
+                d,
+                xobject(
+                    d,
+                    kinds.jpx(sheet("L")),
+                    ColorSpace=Name.DeviceGray,
+                    BitsPerComponent=8,
+                    Filter=Name.JPXDecode,
+                ),
+            ),
+            "JPEG 2000, decoded the other way": lambda d: draw(
+                d,
+                xobject(
+                    d,
+                    kinds.jpx(ImageOps.invert(sheet("L"))),
+                    ColorSpace=Name.DeviceGray,
+                    BitsPerComponent=8,
+                    Filter=Name.JPXDecode,
+                    Decode=Array([1, 0]),
+                ),
+            ),
+            "grey, decoded the other way": lambda d: draw(
+                d,
+                kinds.samples(
+                    d, ImageOps.invert(sheet("L")).tobytes(), Name.DeviceGray, Decode=Array([1, 0])
+                ),
+            ),
+            "JBIG2": lambda d: draw(
+                d,
+                xobject(
+                    d,
+                    kinds.jbig2(sheet()),
+                    ColorSpace=Name.DeviceGray,
+                    BitsPerComponent=1,
+                    Filter=Name.JBIG2Decode,
+                ),
+            ),
             "writing in the alpha": with_alpha,
             "a stencil as mask": with_stencil,
             "a colour left out": gray(Mask=Array([255, 255])),
@@ -281,7 +357,9 @@ DRAWN: dict[str, tuple[Made, Image.Image]] = {
             "Separation black": separation,
             "ICC": icc(1, b"no profile"),
             "an inline image": inline,
-            "scan and spacer": scan_and("{scan} q 1 0 0 1 3 3 cm /S Do Q", S=lambda d: small(d, (1, 1), 255)),
+            "scan and spacer": scan_and(
+                "{scan} q 1 0 0 1 3 3 cm /S Do Q", S=lambda d: small(d, (1, 1), 255)
+            ),
             "white base of one pixel": scan_and(
                 f"q {WHOLE} /S Do Q {{scan}}", S=lambda d: small(d, (1, 1), 255)
             ),
@@ -308,11 +386,15 @@ def test_a_page_of_one_plain_bitmap_is_that_bitmap(tmp_path: Path, kind: str) ->
     image, drawn_by = scan.draw(saved(tmp_path, THE_ONE_BITMAP[kind]), 1)
     assert drawn_by == "bitmap"
     assert kinds.unlike(image, sheet()) <= (0.001 if "JPEG" in kind else 0)
-    assert image.mode == ("RGB" if "colour" in kind else "L" if "JPEG" in kind or "grey" in kind else "1")
+    assert image.mode == (
+        "RGB" if "colour" in kind else "L" if "JPEG" in kind or "grey" in kind else "1"
+    )
 
 
 @pytest.mark.parametrize("kind", DRAWN)
-def test_any_other_page_that_images_cover_is_as_a_viewer_shows_it(tmp_path: Path, kind: str) -> None:
+def test_any_other_page_that_images_cover_is_as_a_viewer_shows_it(
+    tmp_path: Path, kind: str
+) -> None:
     make, expected = DRAWN[kind]
     image, drawn_by = scan.draw(saved(tmp_path, make), 1)
     assert drawn_by == "renderer"
@@ -339,15 +421,15 @@ def set_key(image: Any, name: str, value: object) -> Any:
 
 
 def of_jpeg(data: bytes) -> Made:
-    return lambda d: draw(d, xobject(
-        d, data, ColorSpace=Name.DeviceGray, BitsPerComponent=8, Filter=Name.DCTDecode
-    ))
+    return lambda d: draw(
+        d, xobject(d, data, ColorSpace=Name.DeviceGray, BitsPerComponent=8, Filter=Name.DCTDecode)
+    )
 
 
 def of_format(data: bytes, name: str) -> Made:
-    return lambda d: draw(d, xobject(
-        d, data, ColorSpace=Name.DeviceGray, BitsPerComponent=1, Filter=Name(name)
-    ))
+    return lambda d: draw(
+        d, xobject(d, data, ColorSpace=Name.DeviceGray, BitsPerComponent=1, Filter=Name(name))
+    )
 
 
 def bomb(document: pikepdf.Pdf) -> None:
@@ -416,7 +498,9 @@ REFUSED: dict[str, tuple[Made, str]] = {
                 lambda: garbled(kinds.tiff(sheet(), "group3", _292=1)), k=4, EndOfLine=True
             ),
             "G3, rows at bytes, cut": coded(
-                lambda: cut(kinds.tiff(sheet(), "tiff_ccitt"), 0.8), k=0, EncodedByteAlign=True,
+                lambda: cut(kinds.tiff(sheet(), "tiff_ccitt"), 0.8),
+                k=0,
+                EncodedByteAlign=True,
                 EndOfBlock=False,
             ),
             "JPEG, cut": of_jpeg(cut(kinds.jpeg(sheet("L")), 0.6)),

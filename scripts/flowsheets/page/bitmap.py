@@ -79,8 +79,10 @@ def is_one_bit(image: pikepdf.Stream | pikepdf.PdfInlineImage) -> bool:
         return False
     codec = (ccitt.filters(image) or [""])[-1]
     one_bit_codec = codec in ("/CCITTFaxDecode", "/JBIG2Decode")
-    return bool(image.get("/ImageMask", False)) or one_bit_codec or (
-        image.get("/BitsPerComponent") == 1 and _channels(image.get("/ColorSpace")) == 1
+    return (
+        bool(image.get("/ImageMask", False))
+        or one_bit_codec
+        or (image.get("/BitsPerComponent") == 1 and _channels(image.get("/ColorSpace")) == 1)
     )
 
 
@@ -181,8 +183,18 @@ def _check_samples(image: pikepdf.Stream) -> None:
 def _channels(space: object) -> int:
     """Numbers a pixel; 0 for a colour space that this does not know."""
     of_family = {
-        "/DeviceGray": 1, "/CalGray": 1, "/G": 1, "/Indexed": 1, "/I": 1, "/Separation": 1,
-        "/DeviceRGB": 3, "/CalRGB": 3, "/RGB": 3, "/Lab": 3, "/DeviceCMYK": 4, "/CMYK": 4,
+        "/DeviceGray": 1,
+        "/CalGray": 1,
+        "/G": 1,
+        "/Indexed": 1,
+        "/I": 1,
+        "/Separation": 1,
+        "/DeviceRGB": 3,
+        "/CalRGB": 3,
+        "/RGB": 3,
+        "/Lab": 3,
+        "/DeviceCMYK": 4,
+        "/CMYK": 4,
     }
     if not isinstance(space, pikepdf.Array):
         return of_family.get(str(space), 0)

@@ -74,9 +74,7 @@ def picture(bitmap: Fax) -> Image.Image:
     """
     mark = _find_mark(bitmap.data)
     if mark is not None and bitmap.width >= _LEAST_WIDTH:
-        marked = bitmap._replace(
-            data=_with_our_row(bitmap, mark), height=bitmap.height + 1
-        )
+        marked = bitmap._replace(data=_with_our_row(bitmap, mark), height=bitmap.height + 1)
         with silenced() as said:
             image = _decoded(marked)
         if not said and _row(image, bitmap.height) == _our_pixels(bitmap.width, bitmap.inverted):

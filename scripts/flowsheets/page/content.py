@@ -245,9 +245,7 @@ class _Reader:
         every = [members] if isinstance(members, pikepdf.Dictionary) else _items(members)
         return bool(every) and all(one.objgen in self._hidden for one in every)
 
-    def _encloses_page(
-        self, path: list[pikepdf.Object | None], matrix: pikepdf.Matrix
-    ) -> bool:
+    def _encloses_page(self, path: list[pikepdf.Object | None], matrix: pikepdf.Matrix) -> bool:
         """Whether a clip is one rectangle around the whole page, as many writers set it."""
         if len(path) != 1 or path[0] is None:
             return False
@@ -301,9 +299,7 @@ def _too_much() -> NoPageImage:
     return NoPageImage("too_large", "the page's content is larger than any scanner writes")
 
 
-def _named(
-    resources: pikepdf.Object | None, kind: str, name: object
-) -> pikepdf.Object | None:
+def _named(resources: pikepdf.Object | None, kind: str, name: object) -> pikepdf.Object | None:
     named = resources.get(kind) if resources is not None else None
     return named.get(str(name)) if isinstance(named, pikepdf.Dictionary) else None
 

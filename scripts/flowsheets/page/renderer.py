@@ -62,7 +62,9 @@ def _drawn(
     if one_bit:
         return image.point([255 * (value >= _THRESHOLD) for value in range(256)], "1")
     red, green, blue = image.convert("RGB").split()
-    same = not (ImageChops.difference(red, green).getbbox() or ImageChops.difference(green, blue).getbbox())
+    same = not (
+        ImageChops.difference(red, green).getbbox() or ImageChops.difference(green, blue).getbbox()
+    )
     return red if same else Image.merge("RGB", (red, green, blue))
 
 
