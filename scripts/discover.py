@@ -128,7 +128,7 @@ def _look(file: Path, root: Path) -> Pdf | None:
     try:
         path.encode()  # a name that is not UTF-8 cannot stand in jobs.db
         pages = pdf_file.pages(file)
-        if not pages.count:
+        if not pages.number:
             raise NoPageImage("no_pages", "it has no pages")
         with file.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
@@ -142,7 +142,7 @@ def _look(file: Path, root: Path) -> Pdf | None:
     else:
         if pages.mended:
             warn(f"{file} is damaged, and was mended to be read; copy it again")
-        return Pdf(path, size, digest, pages.count)
+        return Pdf(path, size, digest, pages.number)
     return None
 
 
@@ -169,7 +169,7 @@ def _moved(found: list[Pdf], known: dict[str, Pdf | None], root: Path) -> dict[s
         new, old = next(iter(moved.items()))
         raise Problem(
             "SCANS_ROOT",
-            f"no PDF is where jobs.db has it; {old} is {new} now, and {len(moved)} PDFs are like it",
+            f"no PDF is where jobs.db has it: {len(moved)} are elsewhere, {old} is {new} now",
             f"Set SCANS_ROOT={_former(root, old, new)}, or move the folders back",
         )
     for new, old in moved.items():

@@ -21,10 +21,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import cache
-from itertools import islice
 from pathlib import Path
 from threading import Thread
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 from PIL import Image
@@ -51,7 +50,7 @@ MAX_PAGE_CPU_SECONDS = 120
 # What meets every page, and ends the command; anything else about one page's file is its own.
 EVERYBODYS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
-IN_WORDS = {
+IN_WORDS: dict[int | None, str] = {
     errno.EEXIST: "a file is in the way",
     errno.ENOTDIR: "a file is in the way",
     errno.EISDIR: "a folder is in the way",
@@ -327,7 +326,7 @@ def _fail(db: Database, task: Task, failure: NoPageImage) -> None:
             task.png.unlink(missing_ok=True)
 
 
-def _flip(db: Database, page: PageId, new: str, **columns: str | int | None) -> list[PageId]:
+def _flip(db: Database, page: PageId, new: str, **columns: Any) -> list[PageId]:
     """Move a page that is still at rest; one that another command took meanwhile is let be."""
     return states.flip(db, [page], ("pending", "rendering", "rendered", "failed"), new, **columns)
 

@@ -3,10 +3,11 @@
 import io
 import zlib
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Any
 
 import pikepdf
-from pikepdf import Array, Dictionary, Name, Stream
+from pikepdf import Dictionary, Name, Stream
 from PIL import Image, ImageChops, ImageDraw, ImageOps, TiffImagePlugin
 
 SIZE = (296, 504)  # at 100 PPI; a width of whole bytes keeps the made data short
@@ -99,7 +100,7 @@ def fax(
 ) -> Any:
     """A CCITT image of the sheet's size."""
     parameters = {name: keys.pop(name) for name in list(keys) if name in FAX_PARAMETERS}
-    keys = {"ColorSpace": Name.DeviceGray, "BitsPerComponent": 1} | keys
+    keys = {"ColorSpace": Name.DeviceGray, "BitsPerComponent": 1, **keys}
     parms = Dictionary(K=k, Columns=SIZE[0], Rows=SIZE[1], BlackIs1=black_is_1, **parameters)
     return xobject(document, data, Filter=Name.CCITTFaxDecode, DecodeParms=parms, **keys)
 
@@ -161,7 +162,7 @@ def strips(document: pikepdf.Pdf, count: int) -> None:
     """The sheet cut into strips that touch."""
     images, content = {}, ""
     edges = [SIZE[1] * n // count for n in range(count + 1)]
-    for number, (top, bottom) in enumerate(zip(edges, edges[1:], strict=False)):
+    for number, (top, bottom) in enumerate(pairwise(edges)):
         strip = sheet().crop((0, top, SIZE[0], bottom))
         data = zlib.compress(packed(strip))
         images[f"XObject_S{number}"] = xobject(

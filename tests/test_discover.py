@@ -213,9 +213,9 @@ def test_a_pdf_that_changed_is_drawn_anew_where_it_has_no_result(station: Statio
     station.scan(3, "a.pdf")
     station.good("discover")
     station.good("render")
-    with station.jobs() as db:
-        db.execute("UPDATE jobs SET status = 'completed' WHERE page_number = 1")
-        db.execute("UPDATE jobs SET status = 'submitted' WHERE page_number = 2")
+    with station.jobs() as rows:
+        rows.execute("UPDATE jobs SET status = 'completed' WHERE page_number = 1")
+        rows.execute("UPDATE jobs SET status = 'submitted' WHERE page_number = 2")
     before = [station.png(number, "a.pdf").read_bytes() for number in (1, 2, 3)]
     write_pdf(station.scans / "a.pdf", [bitmap(f"new {number}") for number in range(4)])
     assert warned(station) == (
@@ -272,8 +272,8 @@ def test_scans_root_moved_a_level_down_is_one_error_and_registers_nothing(
             db.execute("DELETE FROM pdfs")
     before = station.rows()
     assert station.error("discover", SCANS_ROOT=str(station.scans / "1990")) == (
-        "Error: SCANS_ROOT: no PDF is where jobs.db has it; 1990/a.pdf is a.pdf now, and 2 PDFs"
-        f" are like it. Set SCANS_ROOT={station.scans}, or move the folders back"
+        "Error: SCANS_ROOT: no PDF is where jobs.db has it: 2 are elsewhere, 1990/a.pdf is a.pdf"
+        f" now. Set SCANS_ROOT={station.scans}, or move the folders back"
     )
     assert station.error("discover", SCANS_ROOT=str(station.folder)).endswith(
         f"Set SCANS_ROOT={station.scans}, or move the folders back"

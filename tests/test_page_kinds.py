@@ -3,6 +3,7 @@
 import random
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -265,10 +266,7 @@ def half(document: pikepdf.Pdf) -> None:
 
 # Each with what is to be seen, in black and white.
 DRAWN: dict[str, tuple[Made, Image.Image]] = {
-    **{
-        f"{count} strips": (lambda d, n=count: kinds.strips(d, n), sheet())
-        for count in (4, 63, 108)
-    },
+    **{f"{count} strips": (partial(kinds.strips, count=count), sheet()) for count in (4, 63, 108)},
     **{
         name: (make, sheet())
         for name, make in {

@@ -1,6 +1,5 @@
 """One image of a page, decoded bit for bit, or the reason why it cannot be trusted."""
 
-import io
 import warnings
 import zlib
 
@@ -52,8 +51,10 @@ def is_plain(image: pikepdf.Stream | pikepdf.PdfInlineImage) -> bool:
     return last not in ("/JPXDecode", "/JBIG2Decode") and bits in (1, 8) and "/Decode" not in image
 
 
-def picture(image: pikepdf.Stream) -> Image.Image:
+def picture(drawn: Drawn) -> Image.Image:
     """A plain image's samples, in their own depth (1 bit stays 1 bit). Raises `NoPageImage`."""
+    image = drawn.image
+    assert isinstance(image, pikepdf.Stream)
     found = ccitt.fax(image)
     if found is not None:
         inverting = _values(image.get("/Decode")) == [1.0, 0.0]
@@ -66,7 +67,7 @@ def picture(image: pikepdf.Stream) -> Image.Image:
             decoded.load()
     except Exception as error:  # damage breaks the libraries in any way: it fails alone
         raise _damaged() from error
-    if decoded.size != (image.get("/Width"), image.get("/Height")):
+    if decoded.size != drawn.size:
         raise NoPageImage("damaged_bitmap", "the image contradicts itself about its size")
     return decoded
 
@@ -120,7 +121,7 @@ def _check_fax(image: pikepdf.Stream) -> None:
 
 
 def _check_jpeg(data: bytes) -> None:
-    """Bytes ahead of the picture are no damage; what libjpeg would draw with a warning is."""
+    """Bytes ahead of the picture are not damage; what libjpeg would draw with a warning is."""
     begin = max(data.find(_JPEG_BEGINS), 0)
     holder = pikepdf.new()
     picture = pikepdf.Stream(holder, data[begin:], Filter=pikepdf.Name.DCTDecode)
@@ -132,7 +133,7 @@ def _check_jpeg(data: bytes) -> None:
 
 
 def _check_flate(data: bytes) -> None:
-    """Deflated data has a sum at its end, which qpdf does not look at. One left off is no damage."""
+    """Deflated data has a sum at its end, which qpdf ignores. One left off is not damage."""
     inflated = zlib.decompressobj()
     try:
         while data and not inflated.eof:
@@ -201,7 +202,7 @@ def _channels(space: object) -> int:
     family = str(space[0])
     if family == "/ICCBased":
         return int(space[1].get("/N", 0))
-    return len(list(space[1])) if family == "/DeviceN" else of_family.get(family, 0)  # type: ignore
+    return len(list(space[1])) if family == "/DeviceN" else of_family.get(family, 0)
 
 
 def _values(decode: object) -> list[float]:

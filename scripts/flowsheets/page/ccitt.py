@@ -119,7 +119,7 @@ def before_the_last_filter(image: pikepdf.Stream) -> bytes:
     parameters = image.get("/DecodeParms")
     others = pikepdf.Dictionary(Filter=pikepdf.Array([pikepdf.Name(name) for name in undone]))
     if isinstance(parameters, pikepdf.Array):
-        others.DecodeParms = pikepdf.Array([_copied(one) for one in list(parameters)[:-1]])  # type: ignore[arg-type]
+        others.DecodeParms = pikepdf.Array([_copied(one) for one in list(parameters)[:-1]])
     holder = pikepdf.new()
     try:
         return pikepdf.Stream(holder, raw, others).read_bytes()

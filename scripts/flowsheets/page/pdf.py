@@ -49,7 +49,7 @@ class NoPageImage(Exception):
 class Pages(NamedTuple):
     """What a PDF holds; `mended` where it is damaged and was read all the same."""
 
-    count: int
+    number: int
     mended: bool
 
 
