@@ -277,6 +277,9 @@ def _draw_page(task: Task) -> Drawn:
         _write(image, task.png)
     except NoPageImage as failure:
         return Drawn(task, None, failure)
+    except MemoryError:
+        said = "the page needs more memory than any scan"
+        return Drawn(task, None, NoPageImage("too_large", said))
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
     return Drawn(task, drawn_by, None)

@@ -458,6 +458,13 @@ def hidden(document: pikepdf.Pdf) -> None:
     add(document, content, XObject_Im=g4(document), XObject_Logo=logo, Properties_Off=off)
 
 
+def cut_alpha(document: pikepdf.Pdf) -> None:
+    with_alpha(document)
+    image = document.pages[0].Resources.XObject.Im
+    whole = image.SMask.read_raw_bytes()
+    image.SMask.write(cut(whole, 0.5), filter=Name.FlateDecode)
+
+
 def huge(document: pikepdf.Pdf) -> None:
     image = g4(document)
     image.Width = image.Height = image.DecodeParms.Columns = 60_000
@@ -508,6 +515,7 @@ REFUSED: dict[str, tuple[Made, str]] = {
             "JBIG2, empty": of_format(b"", "/JBIG2Decode"),
             "Flate, cut": of_format(cut(deflated, 0.6), "/FlateDecode"),
             "Flate, garbled": of_format(garbled(deflated), "/FlateDecode"),
+            "an alpha that is cut": cut_alpha,
             "Flate, fewer rows than it says": of_format(
                 zlib.compress(kinds.packed(sheet())[:-999]), "/FlateDecode"
             ),

@@ -5,6 +5,7 @@ import hashlib
 import os
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pikepdf
@@ -211,6 +212,31 @@ def test_a_page_that_kills_its_worker_fails_alone(
     assert [row["page_number"] for row in rows if row["status"] == "failed"] == [13]
     assert rows[12]["last_error"].startswith("killed_worker: drawing the page takes more memory")
     assert rows[12]["attempts"] == 0
+
+
+def never(pdf: Path, page_number: int) -> scan.PageImage:
+    while True:
+        pass
+
+
+def of_any_size(pdf: Path, page_number: int) -> scan.PageImage:
+    return scan.PageImage(Image.new("RGB", (80_000, 20_000)), "renderer")
+
+
+@pytest.mark.parametrize("draw", [never, of_any_size])
+def test_a_page_that_takes_any_time_or_memory_fails_alone(
+    station: Station, monkeypatch: pytest.MonkeyPatch, draw: Callable[[Path, int], scan.PageImage]
+) -> None:
+    import render
+
+    station.scan(1)
+    station.good("discover")
+    monkeypatch.setattr(render, "MAX_PAGE_CPU_SECONDS", 0.3)
+    monkeypatch.setattr(scan, "draw", draw)
+    assert in_process(station, monkeypatch).output.startswith("rendered 0 pages, 1 failed")
+    (row,) = station.rows()
+    assert row["last_error"].startswith(("killed_worker: ", "too_large: "))
+    assert row["attempts"] == 0
 
 
 def test_what_was_rendered_before_the_disk_was_full_stays_rendered(

@@ -94,6 +94,9 @@ def check_whole(image: pikepdf.Stream | pikepdf.PdfInlineImage) -> None:
     """
     if isinstance(image, pikepdf.PdfInlineImage):
         return
+    for mask in (image.get("/SMask"), image.get("/Mask")):
+        if isinstance(mask, pikepdf.Stream):
+            check_whole(mask)
     filters = ccitt.filters(image)
     match filters[-1] if filters else "":
         case "/CCITTFaxDecode":

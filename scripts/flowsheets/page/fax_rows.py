@@ -65,6 +65,7 @@ _MODES: dict[str, int | str] = {
     "001": _HORIZONTAL,
 }
 _END_OF_LINE = re.compile("0{11,}1")
+_END = re.compile("(?:0{11,}1[01]?){2}|0*$")  # one alone begins a row
 
 
 class _Unreadable(Exception):
@@ -72,7 +73,7 @@ class _Unreadable(Exception):
 
 
 def are_whole(bitmap: Fax) -> bool:
-    """Whether each row of the bitmap can be read, from the first to the last."""
+    """Whether each row of the bitmap can be read, and nothing but an end mark or zeros follows."""
     reader = _Reader(bitmap)
     above = [bitmap.width]
     try:
@@ -80,7 +81,7 @@ def are_whole(bitmap: Fax) -> bool:
             above = reader.row(above)
     except _Unreadable:
         return False
-    return True
+    return reader.is_at_the_end()
 
 
 class _Reader:
@@ -99,6 +100,10 @@ class _Reader:
         if self._begin():
             return self._by_itself()
         return self._by_the_row_above(above)
+
+    def is_at_the_end(self) -> bool:
+        """Whether an end mark comes next, or nothing but zeros."""
+        return _END.match(self._bits, self._at) is not None
 
     def _begin(self) -> bool:
         """Go to where the row begins; returns whether it is told without the row above it."""

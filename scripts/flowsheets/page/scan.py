@@ -78,8 +78,8 @@ def draw(pdf: Path, page_number: int) -> PageImage:
         return _draw(pdf, page_number)
     except NoPageImage:
         raise
-    except MemoryError as error:
-        raise NoPageImage("too_large", "the page needs more memory than any scan") from error
+    except MemoryError:  # the caller set the bounds
+        raise
     except Exception as error:  # damage breaks the libraries in any way: it fails alone
         raise NoPageImage("page_damaged", "the page is damaged and cannot be drawn") from error
 
@@ -100,7 +100,7 @@ def _draw(pdf: Path, page_number: int) -> PageImage:
         image = bitmap.picture(one)
         turn = _turn(one.matrix, pdfs.quarters(page))
         return PageImage(image if turn is None else image.transpose(turn), "bitmap")
-    for drawn in main:
+    for drawn in found.images:
         bitmap.check_whole(drawn.image)
     one_bit = all(bitmap.is_one_bit(drawn.image) for drawn in main)
     size = _size(main, box, pdfs.quarters(page))
