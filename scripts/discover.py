@@ -52,7 +52,7 @@ def main() -> None:
         if one.pdf_path in moved or _is_twin(one, named, config.scans_root):
             continue
         registered += 1
-        new += _register(db, one, known.get(one.pdf_path))
+        new += _register(db, config.data_root, one, known.get(one.pdf_path))
     click.echo(
         f"registered {new} new pages of {registered} PDFs, {len(files) - registered} PDFs skipped."
         " Next: make render"
@@ -85,7 +85,7 @@ def _folders(root: Path) -> Iterator[tuple[str, list[str]]]:
             inner[:] = sorted(name for name in inner if not name.startswith("."))
             links = (os.path.join(folder, name) for name in inner)
             waiting += [link for link in links if os.path.islink(link)]
-            yield folder, names
+            yield folder, sorted(names)
 
 
 def _unreadable(error: OSError) -> None:
@@ -128,7 +128,7 @@ def _look(file: Path, root: Path) -> Pdf | None:
     try:
         path.encode()  # a name that is not UTF-8 cannot stand in jobs.db
         pages = pdf_file.pages(file)
-        if not pages.count:
+        if not pages.number:
             raise NoPageImage("no_pages", "it has no pages")
         with file.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
@@ -142,7 +142,7 @@ def _look(file: Path, root: Path) -> Pdf | None:
     else:
         if pages.mended:
             warn(f"{file} is damaged, and was mended to be read; copy it again")
-        return Pdf(path, size, digest, pages.count)
+        return Pdf(path, size, digest, pages.number)
     return None
 
 
@@ -169,7 +169,7 @@ def _moved(found: list[Pdf], known: dict[str, Pdf | None], root: Path) -> dict[s
         new, old = next(iter(moved.items()))
         raise Problem(
             "SCANS_ROOT",
-            f"no PDF is where jobs.db has it; {old} is {new} now, and {len(moved)} PDFs are like it",
+            f"no PDF is where jobs.db has it: {len(moved)} are elsewhere, {old} is {new} now",
             f"Set SCANS_ROOT={_former(root, old, new)}, or move the folders back",
         )
     for new, old in moved.items():
@@ -212,10 +212,11 @@ def _is_twin(one: Pdf, named: dict[str, str], root: Path) -> bool:
     return True
 
 
-def _register(db: Database, pdf: Pdf, before: Pdf | None) -> int:
+def _register(db: Database, data_root: Path, pdf: Pdf, before: Pdf | None) -> int:
     """Jobs for the pages that have none; returns how many."""
     pages = [PageId(pdf.pdf_path, number) for number in range(1, pdf.pages + 1)]
     new = states.register(db, pages)
+    states.complete_new(db, data_root, pages)
     if before != pdf:
         pdfs.note(db, pdf)
     if before is not None and before.sha256 != pdf.sha256:

@@ -23,7 +23,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from threading import Thread
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 from PIL import Image
@@ -49,6 +49,13 @@ MAX_PAGE_CPU_SECONDS = 120
 
 # What meets every page, and ends the command; anything else about one page's file is its own.
 EVERYBODYS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+
+IN_WORDS: dict[int | None, str] = {
+    errno.EEXIST: "a file is in the way",
+    errno.ENOTDIR: "a file is in the way",
+    errno.EISDIR: "a folder is in the way",
+    errno.ENAMETOOLONG: "its path is too long",
+}
 
 
 class Task(NamedTuple):
@@ -270,6 +277,9 @@ def _draw_page(task: Task) -> Drawn:
         _write(image, task.png)
     except NoPageImage as failure:
         return Drawn(task, None, failure)
+    except MemoryError:
+        said = "the page needs more memory than any scan"
+        return Drawn(task, None, NoPageImage("too_large", said))
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
     return Drawn(task, drawn_by, None)
@@ -282,8 +292,8 @@ def _write(image: Image.Image, png: Path) -> None:
         reason = problem.__cause__
         if not isinstance(reason, OSError) or reason.errno in EVERYBODYS:
             raise
-        said = f"the image cannot be written: {reason.strerror}"
-        raise NoPageImage("cannot_write", said) from problem
+        said = IN_WORDS.get(reason.errno, reason.strerror)
+        raise NoPageImage("cannot_write", f"the image cannot be written: {said}") from problem
 
 
 def _keep(db: Database, data_root: Path, pages: list[PageId]) -> int:
@@ -319,7 +329,7 @@ def _fail(db: Database, task: Task, failure: NoPageImage) -> None:
             task.png.unlink(missing_ok=True)
 
 
-def _flip(db: Database, page: PageId, new: str, **columns: str | int | None) -> list[PageId]:
+def _flip(db: Database, page: PageId, new: str, **columns: Any) -> list[PageId]:
     """Move a page that is still at rest; one that another command took meanwhile is let be."""
     return states.flip(db, [page], ("pending", "rendering", "rendered", "failed"), new, **columns)
 

@@ -3,7 +3,10 @@
 import json
 import os
 import re
+import sqlite3
 import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,6 +147,12 @@ class Station:
             return done.stdout if "fetched" in done.stdout else ""
 
         return str(wait_for(ended, 60))
+
+    @contextmanager
+    def jobs(self) -> Iterator[sqlite3.Connection]:
+        """jobs.db, to look into or to change; what is changed is kept."""
+        with closing(sqlite3.connect(self.data / "jobs.db")) as db, db:
+            yield db
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows of jobs.db, in order of pages."""

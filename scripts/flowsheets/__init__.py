@@ -13,6 +13,7 @@ page/      one page
   pdf        a PDF file: its pages, and whether it is whole
   content    what a page draws: its images, where they lie, and whether there is anything else
   ccitt      bitmaps in CCITT G4, and whether all of one was understood
+  fax_rows   other CCITT bitmaps, and whether all their rows are there
   bitmap     one image of a page, bit for bit, or why it cannot be trusted
   renderer   a page drawn as a viewer shows it
   scan       a PDF's pages as upright images, each in the way that fits it

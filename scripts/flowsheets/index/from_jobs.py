@@ -31,6 +31,7 @@ COLUMNS = (
 # (pdf_path, page_number, detail). A reason to add has its line here, and one in `reviews.REASONS`.
 NOTED = {
     "mended_answer": "mended_answers",
+    "pdf_changed": "changed_scans",
 }
 
 
@@ -69,7 +70,7 @@ def page_id(row: Row) -> PageId:
 
 def noted(jobs_db: Database) -> list[tuple[PageId, str, str]]:
     """Page, reason and detail of what other commands noted; a table that is missing has none."""
-    tables = set(jobs_db.table_names())
+    tables = {*jobs_db.table_names(), *jobs_db.view_names()}
     return [
         (PageId(pdf_path, page_number), reason, detail or "")
         for reason, table in NOTED.items()

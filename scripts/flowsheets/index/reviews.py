@@ -40,6 +40,7 @@ REASONS = {
     "more_rows_than_ink": "the result has more rows than the scan has written ones",
     "fewer_rows_than_ink": "the scan has more written rows than the result",
     "failed": "failed, with no tries left",
+    "pdf_changed": "the PDF is another file since the page was read",
     "mended_answer": "the response had to be mended to be read",
     "type_letters_missing": "no type letter was read, and the scan has some",
     "low_confidence": "many rows are low in confidence",

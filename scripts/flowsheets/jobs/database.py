@@ -65,6 +65,13 @@ CREATE VIEW IF NOT EXISTS outdated_drawings AS
     SELECT drawings.pdf_path, page_number FROM drawings
     JOIN pdfs ON pdfs.pdf_path = drawings.pdf_path AND pdfs.sha256 <> drawings.pdf_sha256
 """,
+    # As `make review` reads what other commands noted: page and detail.
+    """
+CREATE VIEW IF NOT EXISTS changed_scans AS
+    SELECT pdf_path, page_number, 'Its PDF is another file since it was read.' AS detail
+    FROM outdated_drawings JOIN jobs USING (pdf_path, page_number)
+    WHERE status IN ('completed', 'low_confidence')
+""",
 )
 _ADDED = {"batch_id": str, "within_batch_index": int}
 
@@ -109,9 +116,9 @@ def connect(data_root: Path) -> Database:
             ):
                 db.execute(statement)
     except (OSError, sqlite3.Error) as error:
-        raise Problem(
-            path, f"cannot be opened ({error})", "Look at the file and its folder"
-        ) from error
+        damaged = "malformed" in str(error)
+        fix = MEND_JOBS_DB if damaged else "Look at the file and its folder"
+        raise Problem(path, f"cannot be opened ({error})", fix) from error
     return db
 
 

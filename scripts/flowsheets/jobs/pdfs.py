@@ -62,7 +62,8 @@ def drawn(db: Database, pages: Iterable[tuple[PageId, str]]) -> None:
     """Keep how each page was drawn (`bitmap` or `renderer`), and that it was from today's PDF."""
     with transaction(db):
         db.conn.executemany(
-            "INSERT OR REPLACE INTO drawings (pdf_path, page_number, drawn_by, pdf_sha256, drawn_at)"
+            "INSERT OR REPLACE INTO drawings"
+            " (pdf_path, page_number, drawn_by, pdf_sha256, drawn_at)"
             " VALUES (?1, ?2, ?3, (SELECT sha256 FROM pdfs WHERE pdf_path = ?1), ?4)",
             [(*page, drawn_by, states.now()) for page, drawn_by in pages],
         )
@@ -82,8 +83,6 @@ def outdated(db: Database, pdf_path: str | None = None) -> list[PageId]:
 def read_from_another(db: Database) -> list[PageId]:
     """Outdated pages that have a result: a person should hold it against the new scan."""
     rows = db.execute(
-        "SELECT pdf_path, page_number FROM outdated_drawings JOIN jobs USING (pdf_path, page_number)"
-        f" WHERE status IN ({', '.join('?' * len(states.READ))}) ORDER BY pdf_path, page_number",
-        states.READ,
+        "SELECT pdf_path, page_number FROM changed_scans ORDER BY pdf_path, page_number"
     )
     return [PageId(*row) for row in rows]

@@ -27,6 +27,8 @@ _DAMAGED = "the image is damaged, or breaks off before its end"
 # scanners write what they like behind it.
 _MARK = "000000000001" * 2
 
+_TAIL = 16  # bytes at the end in which most scanners have it, and padding
+
 # The least width at which our row is written without regard to the row above it.
 _LEAST_WIDTH = 8
 
@@ -43,6 +45,7 @@ class Fax(NamedTuple):
     k: int  # below 0: G4; 0: G3 by single rows; above 0: G3, mixed
     inverted: bool  # whether what fax calls black is drawn white
     aligned: bool  # whether each row begins at a byte
+    marked: bool = False  # whether each row begins with an end-of-line code for sure
 
 
 def fax(image: pikepdf.Stream) -> Fax | None:
@@ -60,6 +63,7 @@ def fax(image: pikepdf.Stream) -> Fax | None:
         k=int(parameters.get("/K", 0)),
         inverted=bool(parameters.get("/BlackIs1", False)),
         aligned=bool(parameters.get("/EncodedByteAlign", False)),
+        marked=bool(parameters.get("/EndOfLine", False)),
     )
 
 
@@ -99,13 +103,6 @@ def encoded(image: Image.Image, inverted: bool = True) -> bytes:
     return file.getvalue()[offset : offset + length]
 
 
-def check(image: pikepdf.Stream) -> None:
-    """Look for damage in a CCITT bitmap. Raises `NoPageImage`."""
-    bitmap = fax(image)
-    if bitmap is not None and bitmap.k < 0 and not bitmap.aligned:
-        picture(bitmap)
-
-
 def filters(image: pikepdf.Stream) -> list[str]:
     """The image's filters, in the order in which they are undone."""
     found = image.get("/Filter")
@@ -122,9 +119,10 @@ def before_the_last_filter(image: pikepdf.Stream) -> bytes:
     parameters = image.get("/DecodeParms")
     others = pikepdf.Dictionary(Filter=pikepdf.Array([pikepdf.Name(name) for name in undone]))
     if isinstance(parameters, pikepdf.Array):
-        others.DecodeParms = pikepdf.Array(list(parameters)[:-1])  # type: ignore[arg-type]
+        others.DecodeParms = pikepdf.Array([_copied(one) for one in list(parameters)[:-1]])
+    holder = pikepdf.new()
     try:
-        return pikepdf.Stream(pikepdf.new(), raw, others).read_bytes()
+        return pikepdf.Stream(holder, raw, others).read_bytes()
     except pikepdf.PdfError as error:
         raise NoPageImage("damaged_bitmap", _DAMAGED) from error
 
@@ -215,16 +213,19 @@ def _our_row(width: int, inverted: bool) -> Image.Image:
 
 
 def _find_mark(data: bytes) -> int | None:
-    """At which bit the first end mark begins, or None."""
-    found = [at for shift in range(8) if (at := _find_mark_at(data, shift)) is not None]
-    return min(found, default=None)
+    """At which bit the end mark begins, or None: at the data's end as a rule, else the first."""
+    for start in (max(len(data) - _TAIL, 0), 0):
+        found = [at for shift in range(8) if (at := _find_mark_at(data, shift, start)) is not None]
+        if found:
+            return min(found)
+    return None
 
 
-def _find_mark_at(data: bytes, shift: int) -> int | None:
+def _find_mark_at(data: bytes, shift: int, start: int) -> int | None:
     """The first end mark that begins `shift` bits into a byte; searched by the bytes it fills."""
     before = -shift % 8  # bits of the mark ahead of the first byte that it fills
     filled = int(_MARK[before : before + 16], 2).to_bytes(2)
-    at = data.find(filled)
+    at = data.find(filled, start)
     while at >= 0:
         bit = at * 8 - before
         if bit >= 0:
@@ -240,6 +241,13 @@ def _bits(data: bytes, count: int) -> tuple[bytes, int]:
     whole, rest = divmod(count, 8)
     last = data[whole : whole + 1] if rest else b""
     return data[:whole], (last[0] >> (8 - rest) if last else -rest)
+
+
+def _copied(parameters: object) -> pikepdf.Dictionary | None:
+    """A filter's parameters, for another document: numbers, all of them."""
+    if not isinstance(parameters, pikepdf.Dictionary):
+        return None
+    return pikepdf.Dictionary({name: int(str(value)) for name, value in parameters.items()})
 
 
 def _last(parameters: object) -> pikepdf.Dictionary:

@@ -17,7 +17,8 @@ from flowsheets.page.pdf import NoPageImage
 # A scan's content is one line; with the recognised text of a full page under it, some 300 kB.
 MAX_CONTENT_BYTES = 2_000_000
 # A form in a form in a form …, each drawn many times: no scanner does, a damaged file may for ever.
-_MAX_INSTRUCTIONS = 400_000
+_MAX_INSTRUCTIONS = 200_000
+_MAX_FORMS = 500
 _DEEPEST_FORM = 8
 
 # Images of far fewer pixels than the largest (a spacer, a white base, a logo) are no scan.
@@ -25,35 +26,12 @@ _SMALL = 1 / 20
 
 _COVERAGE_SIDE = 400  # the visible page as a raster, to see how much of it images cover
 
-_PAINT = set(["f", "F", "f*", "B", "B*", "b", "b*", "S", "s", "sh"])
-_PATH = set(["m", "l", "c", "v", "y", "h"])
-_TEXT = set(["Tj", "TJ", "'", '"'])
+_PAINT = {"f", "F", "f*", "B", "B*", "b", "b*", "S", "s", "sh"}
+_PATH = {"m", "l", "c", "v", "y", "h"}
+_TEXT = {"Tj", "TJ", "'", '"'}
 _INVISIBLE_TEXT = (3, 7)  # as text recognition lays it under a scan
-_OPERATORS = " ".join(
-    [
-        *_PAINT,
-        *_PATH,
-        *_TEXT,
-        *[
-            "q",
-            "Q",
-            "cm",
-            "Do",
-            "gs",
-            "re",
-            "W",
-            "W*",
-            "n",
-            "Tr",
-            "BI",
-            "ID",
-            "EI",
-            "BDC",
-            "BMC",
-            "EMC",
-        ],
-    ]
-)
+_STATE = {"q", "Q", "cm", "gs", "Tr", "re", "W", "W*", "n", "BDC", "BMC", "EMC"}
+_OPERATORS = " ".join({*_PAINT, *_PATH, *_TEXT, *_STATE, "Do", "BI", "ID", "EI"})
 
 Point = tuple[float, float]
 
@@ -88,7 +66,7 @@ class Drawn:
         wide, high = (m.a**2 + m.b**2) ** 0.5, (m.c**2 + m.d**2) ** 0.5
         if not wide or not high:
             raise NoPageImage("no_size", "the image is drawn without any size")
-        return max(self.size[0] / wide, self.size[1] / high)
+        return float(max(self.size[0] / wide, self.size[1] / high))
 
 
 @dataclass
@@ -113,7 +91,10 @@ class _State:
 
 
 def of(document: pikepdf.Pdf, page: pikepdf.Page) -> Content:
-    """Read what a page of the document draws. Raises `NoPageImage` where it is more than any scanner writes."""
+    """Read what a page of the document draws.
+
+    Raises `NoPageImage` where it is more than any scanner writes.
+    """
     reader = _Reader(pdf.visible(page), _hidden_layers(document))
     resources = pdf.inherited(page, "/Resources")
     reader.read(page, resources, _State(pikepdf.Matrix()), _DEEPEST_FORM)
@@ -150,7 +131,7 @@ def _seen_area(drawn: Drawn, box: pikepdf.Rectangle) -> float:
     xs, ys = zip(*drawn.corners, strict=True)
     wide = min(max(xs), box.urx) - max(min(xs), box.llx)
     high = min(max(ys), box.ury) - max(min(ys), box.lly)
-    return max(wide, 0) * max(high, 0)
+    return float(max(wide, 0) * max(high, 0))
 
 
 class _Reader:
@@ -162,6 +143,7 @@ class _Reader:
         self._hidden = hidden  # object numbers of the layers that are switched off
         self._bytes = MAX_CONTENT_BYTES
         self._instructions = _MAX_INSTRUCTIONS
+        self._forms = _MAX_FORMS
 
     def read(
         self,
@@ -178,7 +160,7 @@ class _Reader:
             raise _too_much()
         stack: list[_State] = []
         layers: list[bool] = []  # of each mark that is open, whether it hides what it encloses
-        path: list[pikepdf.Object | None] = []  # rectangles; None for anything else
+        path: list[Iterable[pikepdf.Object] | None] = []  # rectangles; None for anything else
         for instruction in instructions:
             operands, operator = instruction.operands, str(instruction.operator)
             seen = not any(layers)
@@ -232,7 +214,8 @@ class _Reader:
         if drawn.get("/Subtype") == "/Image":
             self._add(Drawn(drawn, state.matrix), seen)
         elif drawn.get("/Subtype") == "/Form" and seen:
-            if not deepest:
+            self._forms -= 1
+            if not deepest or self._forms < 0:
                 raise _too_much()
             own = pikepdf.Matrix(drawn.get("/Matrix") or pikepdf.Matrix())
             box = drawn.get("/BBox")
@@ -264,7 +247,9 @@ class _Reader:
         every = [members] if isinstance(members, pikepdf.Dictionary) else _items(members)
         return bool(every) and all(one.objgen in self._hidden for one in every)
 
-    def _encloses_page(self, path: list[pikepdf.Object | None], matrix: pikepdf.Matrix) -> bool:
+    def _encloses_page(
+        self, path: list[Iterable[pikepdf.Object] | None], matrix: pikepdf.Matrix
+    ) -> bool:
         """Whether a clip is one rectangle around the whole page, as many writers set it."""
         if len(path) != 1 or path[0] is None:
             return False
@@ -311,7 +296,7 @@ def _decoded_bytes(stream: pikepdf.Stream, limit: int) -> int:
             raise _too_much() from error
         raise NoPageImage("page_damaged", "the page's content is damaged") from error
     finally:
-        set_qpdf_limits(**before)
+        set_qpdf_limits(**before)  # type: ignore[arg-type]
 
 
 def _too_much() -> NoPageImage:
@@ -353,7 +338,7 @@ def _hidden_layers(document: pikepdf.Pdf) -> set[tuple[int, int]]:
 
 
 def _items(array: pikepdf.Object | None) -> list[pikepdf.Object]:
-    return list(array) if isinstance(array, pikepdf.Array) else []  # type: ignore[arg-type]
+    return list(array) if isinstance(array, pikepdf.Array) else []
 
 
 def _within(point: Point, side: int) -> Point:

@@ -1,6 +1,7 @@
 """A PDF file: its pages, and whether it is whole."""
 
 import logging
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +25,10 @@ set_qpdf_limits(
 _HEADER_WITHIN = 1024  # bytes, where readers look for `%PDF-`
 _DEEPEST_TREE = 50  # of pages; a damaged tree may run in a circle
 
+_OBJECT = re.compile(rb"\bobj\b(.{0,200000}?)(?:\bendobj\b|\bstream\b)", re.DOTALL)
+_IS_TREE = re.compile(rb"/Type\s*/Pages\b")
+_COUNT = re.compile(rb"/Count\s+(\d{1,9})\b")
+
 
 class NoPageImage(Exception):
     """A page has no image, or a PDF no pages that can be counted.
@@ -44,7 +49,7 @@ class NoPageImage(Exception):
 class Pages(NamedTuple):
     """What a PDF holds; `mended` where it is damaged and was read all the same."""
 
-    count: int
+    number: int
     mended: bool
 
 
@@ -54,12 +59,18 @@ def pages(pdf: Path) -> Pages:
     Raises `NoPageImage` where it cannot be read, is locked, is not a PDF, or has lost a page: the
     pages after a lost one would get the numbers of others.
     """
-    with opened(pdf) as document:
-        return Pages(len(document.pages), bool(document.get_warnings()))
+    document, mended = _opened(pdf)
+    with document:
+        return Pages(len(document.pages), mended)
 
 
 def opened(pdf: Path) -> pikepdf.Pdf:
     """The PDF, with all the pages that it says it has. Raises `NoPageImage`, as `pages` does."""
+    return _opened(pdf)[0]
+
+
+def _opened(pdf: Path) -> tuple[pikepdf.Pdf, bool]:
+    """The PDF, and whether it was mended to be read."""
     try:
         if not pdf.is_file():
             raise NoPageImage("pdf_unreadable", "the PDF is not a file, or is missing")
@@ -67,6 +78,9 @@ def opened(pdf: Path) -> pikepdf.Pdf:
         document = pikepdf.open(pdf, inherit_page_attributes=False)
         said = int(document.Root.Pages.get("/Count", 0))
         found = len(document.pages)
+        remarks = document.get_warnings()  # and they are forgotten
+        if any("reconstruct" in remark for remark in remarks):
+            said = _said_in_the_file(pdf)
     except NoPageImage:
         raise
     except pikepdf.PasswordError as error:
@@ -82,7 +96,7 @@ def opened(pdf: Path) -> pikepdf.Pdf:
             f"the PDF is damaged: it says that it has {said} pages, and {found} are found;"
             " copy it again",
         )
-    return document
+    return document, bool(remarks)
 
 
 def inherited(page: pikepdf.Page, name: str) -> pikepdf.Object | None:
@@ -120,6 +134,18 @@ def visible(page: pikepdf.Page) -> pikepdf.Rectangle:
     if box.width <= 0 or box.height <= 0:
         raise NoPageImage("no_size", "the page has no width or no height")
     return box
+
+
+def _said_in_the_file(pdf: Path) -> int:
+    """The largest count of pages in the raw file; qpdf mends it where it had to look for objects.
+
+    Raises `NoPageImage` where it stands nowhere in clear: how many pages are lost is not known.
+    """
+    objects = _OBJECT.findall(pdf.read_bytes())
+    counts = [_COUNT.search(one) for one in objects if _IS_TREE.search(one)]
+    if not (said := [int(count[1]) for count in counts if count]):
+        raise NoPageImage("pdf_damaged", "the PDF is damaged; copy it again")
+    return max(said)
 
 
 def _unreadable(pdf: Path) -> NoPageImage:

@@ -58,7 +58,7 @@ def _drawn(
     pdfium.FPDF_RenderPageBitmap(bitmap, page, *whole, 0, flags)
     if document.formenv:  # what is typed into the fields of a form
         pdfium.FPDF_FFLDraw(document.formenv, bitmap, page, *whole, 0, flags)
-    image = bitmap.to_pil()
+    image: Image.Image = bitmap.to_pil()
     if one_bit:
         return image.point([255 * (value >= _THRESHOLD) for value in range(256)], "1")
     red, green, blue = image.convert("RGB").split()

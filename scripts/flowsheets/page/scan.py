@@ -17,7 +17,7 @@ from flowsheets import files
 from flowsheets.page import bitmap, content, renderer
 from flowsheets.page import pdf as pdfs
 from flowsheets.page.content import Content, Drawn
-from flowsheets.page.pdf import NoPageImage
+from flowsheets.page.pdf import NoPageImage as NoPageImage
 
 # Run-length matching: on 1-bit scans a tenth smaller than zlib's own level 6, at half its time.
 _Z_RLE = 3
@@ -61,7 +61,7 @@ class PageImage(NamedTuple):
 
 def page_count(pdf: Path) -> int:
     """Pages of a PDF. Raises `NoPageImage`, as `pdf.pages` does."""
-    return pdfs.pages(pdf).count
+    return pdfs.pages(pdf).number
 
 
 def page_image(pdf: Path, page_number: int) -> Image.Image:
@@ -78,8 +78,8 @@ def draw(pdf: Path, page_number: int) -> PageImage:
         return _draw(pdf, page_number)
     except NoPageImage:
         raise
-    except MemoryError as error:
-        raise NoPageImage("too_large", "the page needs more memory than any scan") from error
+    except MemoryError:  # the caller set the bounds
+        raise
     except Exception as error:  # damage breaks the libraries in any way: it fails alone
         raise NoPageImage("page_damaged", "the page is damaged and cannot be drawn") from error
 
@@ -97,10 +97,10 @@ def _draw(pdf: Path, page_number: int) -> PageImage:
         bitmap.check_size(drawn)
     one = _the_one(found, box)
     if one is not None:
-        image = bitmap.picture(one.image)
+        image = bitmap.picture(one)
         turn = _turn(one.matrix, pdfs.quarters(page))
         return PageImage(image if turn is None else image.transpose(turn), "bitmap")
-    for drawn in main:
+    for drawn in found.images:
         bitmap.check_whole(drawn.image)
     one_bit = all(bitmap.is_one_bit(drawn.image) for drawn in main)
     size = _size(main, box, pdfs.quarters(page))
