@@ -28,8 +28,8 @@ import sqlite3
 import tempfile
 import urllib.request
 from collections import Counter
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,6 +110,7 @@ class World:
     folder: Path
     broken: str = ""  # see broken.py
     counts: Counter[str] = field(default_factory=Counter)
+    failing: Callable[["Disorder", Exception], None] = lambda machine, error: None
 
     @functools.cached_property
     def known_faults(self) -> dict[str, Any]:
@@ -133,7 +134,8 @@ def action(**arguments: Any) -> Callable[[Callable[..., None]], Callable[..., No
         def noted(self: "Disorder", **values: Any) -> None:
             self.steps.append((method.__name__, values))
             self.world.counts["actions"] += 1
-            method(self, **values)
+            with self.noted():
+                method(self, **values)
 
         made: Callable[..., None] = rule(**arguments)(noted)  # type: ignore[no-untyped-call]
         return made
@@ -163,6 +165,7 @@ class Disorder(RuleBasedStateMachine):
         self.wanted: Counter[Page] = Counter()  # bills that a retry must lead to
         self.backups: dict[Path, bytes] = {}  # of damaged files, where there is one
         self.key, self.later, self.wall, self.boot = KEY, 0.0, 0.0, 1
+        self.failed = False
         self.reader: sqlite3.Connection | None = None
         self.calm()
 
@@ -541,10 +544,23 @@ class Disorder(RuleBasedStateMachine):
 
     # --- the end --------------------------------------------------------------------------------
 
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """An example that failed is over, and handed to whoever wants to look at it."""
+        try:
+            yield
+        except Exception as error:
+            self.failed = True
+            self.world.failing(self, error)
+            raise
+
     def teardown(self) -> None:
-        if not self.images:
-            return
-        self.world.counts["examples"] += 1
+        if self.images and not self.failed:
+            self.world.counts["examples"] += 1
+            with self.noted():
+                self._end()
+
+    def _end(self) -> None:
         self._close_reader()
         self.calm()
         self.key, self.wall = KEY, 0.0
