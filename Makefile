@@ -1,14 +1,15 @@
-# Scanned flowsheets to JSON, one file a page, with Gemini: in real time, or in batches at half price.
+# Scanned flowsheets to structured data, one JSON file for each page, with Gemini.
 #
 #   SCANS_ROOT/**/*.pdf
-#     discover   ->  jobs.db: one job a page
-#     render     ->  pages/…/page-NN.png
-#     process    ->  results/…/page-NN.json                            real time, the default way
-#     estimate   what the waiting pages would cost;  cost: what was spent
-#     batch-submit   (build_requests, submit)  ->  batches/<name>/     half the price, within 24 h
-#     batch-status ->  batches/<name>/batch.json
-#     batch-fetch  ->  batches/<name>/responses.jsonl  ->  results/…/page-NN.json
-#     index        ->  flowsheets.db: searched and shown by browse, read by review and export
+#     discover       ->  jobs.db: one job for each page
+#     render         ->  pages/…/page-NN.png
+#     process        ->  results/…/page-NN.json                        in real time
+#     batch-submit   ->  batches/<name>/requests.jsonl                 at half the price, within 24 h
+#     batch-status   ->  batches/<name>/batch.json
+#     batch-fetch    ->  batches/<name>/responses.jsonl  ->  results/…/page-NN.json
+#     index          ->  flowsheets.db, which browse, review and export read
+#
+# A command's text is after ##, its variables after two spaces; make help prints both.
 
 PYTHON ?= python3
 PAGES  ?= 1000
@@ -18,32 +19,37 @@ installed := .venv/installed
 emulator  := .venv/emulator-installed
 browser   := .venv/browser-installed
 chromium  := .venv/chromium-tests-installed
-# The value of the variable $(1) as one word of the shell, whatever it holds: a dollar sign is no
-# variable of make's, and a line break, which would end the command, becomes a space.
+# The value of the variable $(1) as one word of the shell, whatever it holds: a dollar sign stays
+# one, and a line break, which would end the command, becomes a space.
 quote = '$(subst ','\'',$(subst $(newline), ,$(value $(1))))'
 define newline
 
 
 endef
+# Given to a command, and not exported to it: that would carry out a $(shell ...) in a value.
+unexport LIMIT JOBS TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT PAGES MINUTES SEED
 
 # The handwriting of the samples; none of it is committed.
 fonts := caveat courier-prime covered-by-your-grace gloria-hallelujah homemade-apple \
          kalam nothing-you-could-do patrick-hand permanent-marker reenie-beanie \
          rock-salt schoolbell shadows-into-light
 
+# With it, Python does not find scripts/flowsheets beside the script that is run.
+unexport PYTHONSAFEPATH
+
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
 .PHONY: help
-help: ## these lines
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { split($$2, says, /  +/); printf "make %-38s %s\n", $$1 " " says[2], says[1] }' Makefile
 
 .PHONY: demo
-demo: | $(installed) $(emulator) ## everything, end to end, with no key: sample scans, the API emulated here
+demo: | $(installed) $(emulator) ## everything, end to end, on the sample scans, with no key
 	@$(venv) scripts/demo.py
 
 .PHONY: setup
-setup: $(installed) ## the environment in .venv; the other commands see to it by themselves
+setup: $(installed) ## make the environment in .venv; every other command does so by itself
 
 $(installed): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Error: python3: version " + sys.version.split()[0] + ". Install Python 3.11 or newer, or name one: make PYTHON=python3.12 ...")'
@@ -63,19 +69,19 @@ $(browser): scripts/browser/requirements.txt $(installed)
 	@touch $@
 
 .PHONY: discover
-discover: | $(installed) ## register one job a page of the PDFs under SCANS_ROOT
+discover: | $(installed) ## one job for each page of the PDFs under SCANS_ROOT
 	@$(venv) scripts/discover.py
 
 .PHONY: render
-render: | $(installed) ## pending pages to upright PNGs            LIMIT= JOBS=
+render: | $(installed) ## pending pages to upright 1-bit PNGs  LIMIT= JOBS=
 	@$(venv) scripts/render.py --limit $(call quote,LIMIT) --jobs $(call quote,JOBS)
 
 .PHONY: estimate
-estimate: | $(installed) ## what the waiting pages would cost, by mode   LIMIT=
+estimate: | $(installed) ## what the waiting pages would cost, in each mode  LIMIT=
 	@$(venv) scripts/estimate.py --limit $(call quote,LIMIT)
 
 .PHONY: process
-process: | $(installed) ## real time: rendered pages to results       LIMIT= JOBS= TIER=flex (BATCH=1: as batch-submit)
+process: | $(installed) ## rendered pages to results now, in real time  LIMIT= JOBS= TIER=flex BATCH=1
 ifeq ($(BATCH),1)
 	@$(venv) scripts/build_requests.py --limit $(call quote,LIMIT) --sure $(call quote,SURE)
 	@$(venv) scripts/submit.py
@@ -84,66 +90,70 @@ else
 endif
 
 .PHONY: batch-submit
-batch-submit: | $(installed) ## half price: rendered pages into a batch     LIMIT= SURE=1
+batch-submit: | $(installed) ## rendered pages to a batch, at half the price  LIMIT= SURE=1
 	@$(venv) scripts/build_requests.py --limit $(call quote,LIMIT) --sure $(call quote,SURE)
 	@$(venv) scripts/submit.py
 
 .PHONY: batch-status
-batch-status: | $(installed) ## state of one batch, or of all open ones     ID=
-	@$(venv) scripts/status.py $(call quote,ID)
+batch-status: | $(installed) ## the status of one batch, or of all open ones  ID=
+	@$(venv) scripts/status.py -- $(call quote,ID)
 
 .PHONY: batch-fetch
-batch-fetch: | $(installed) ## collect one batch, or all that ended (cron) ID=
-	@$(venv) scripts/fetch.py $(call quote,ID)
+batch-fetch: | $(installed) ## results of one batch, or of all that have ended (for cron)  ID=
+	@$(venv) scripts/fetch.py -- $(call quote,ID)
 
 .PHONY: batch-cancel
-batch-cancel: | $(installed) ## ask a batch to stop                         ID=
-	@$(venv) scripts/cancel.py $(call quote,ID)
+batch-cancel: | $(installed) ## ask a batch to stop  ID=
+	@$(venv) scripts/cancel.py -- $(call quote,ID)
 
 .PHONY: batch-rescue
-batch-rescue: | $(installed) ## give up a batch, use what there is, free the rest  ID=
-	@$(venv) scripts/rescue.py --sure $(call quote,SURE) $(call quote,ID)
+batch-rescue: | $(installed) ## give a batch up: use what has come, free the other pages  ID= SURE=1
+	@$(venv) scripts/rescue.py --sure $(call quote,SURE) -- $(call quote,ID)
 
 .PHONY: status
-status: | $(installed) ## pages by status, open batches
+status: | $(installed) ## pages by status, failures, spend, open batches; asks no API
 	@$(venv) scripts/overview.py
 
 .PHONY: cost
-cost: | $(installed) ## what was spent, by month, model and mode     FORMAT=json|csv
+cost: | $(installed) ## what was spent, by month, model and mode; asks no API  FORMAT=json|csv
 	@$(venv) scripts/cost.py --format $(call quote,FORMAT)
 
 .PHONY: compare
-compare: | $(installed) ## a few pages both ways: tokens, dollars, readings; again to finish  LIMIT=
+compare: | $(installed) ## the same few pages in both modes, side by side; bills both  LIMIT=
 	@$(venv) scripts/compare.py --limit $(call quote,LIMIT)
 
 .PHONY: retry
-retry: | $(installed) ## one finished page back to the queue         PDF= PAGE=
-	@$(venv) scripts/retry.py --pdf $(call quote,PDF) --page $(call quote,PAGE)
+retry: | $(installed) ## finished pages back to the queue, with all their tries  PDF= PAGE= STATUS=failed CODE=
+	@$(venv) scripts/retry.py --pdf $(call quote,PDF) --page $(call quote,PAGE) --status $(call quote,STATUS) --code $(call quote,CODE)
+
+.PHONY: reread
+reread: | $(installed) ## failed pages' kept responses, read again; asks no API
+	@$(venv) scripts/reread.py
 
 .PHONY: rebuild
-rebuild: | $(installed) ## jobs.db again from the folders and responses on disk; asks no API
+rebuild: | $(installed) ## jobs.db and the books, made again from the files; asks no API
 	@$(venv) scripts/rebuild.py
 
 .PHONY: index
-index: | $(installed) ## results to flowsheets.db, which is browsed
+index: | $(installed) ## results to flowsheets.db, for browse, review and export
 	@$(venv) scripts/index.py
 
 .PHONY: review
-review: | $(installed) ## the pages to look at first, and why          LIMIT=
+review: | $(installed) ## the pages to look at first, and why; asks no API  LIMIT=
 	@$(venv) scripts/review.py --limit $(call quote,LIMIT)
 
 .PHONY: browse
 browse: PORT ?= 8001
-browse: | $(installed) $(browser) ## the pages, their scans and a search, in a browser  PORT=
+browse: | $(installed) $(browser) ## scans beside their transcriptions, and a search, in a browser  PORT=
 	@$(venv) scripts/browse.py --port $(call quote,PORT)
 
 .PHONY: export
-export: | $(installed) ## every play to export/plays.csv and .jsonl
+export: | $(installed) ## every play to export/plays.csv and plays.jsonl
 	@$(venv) scripts/export.py
 
 .PHONY: emulator
 emulator: PORT ?= 8089
-emulator: | $(installed) $(emulator) ## the Gemini API on this machine               PORT=
+emulator: | $(installed) $(emulator) ## the Gemini API on this machine, in the foreground  PORT=
 	@PYTHONPATH=scripts $(venv) -m emulator --port $(call quote,PORT) --data .emulator
 
 .PHONY: test
@@ -155,7 +165,7 @@ $(chromium): tests/browser/requirements.txt $(installed)
 	@touch $@
 
 .PHONY: test-browser
-test-browser: | $(installed) $(emulator) $(browser) $(chromium) ## make browse in Debian's Chromium, put in by apt-get if missing
+test-browser: | $(installed) $(emulator) $(browser) $(chromium) ## make browse in Debian's Chromium, installed by apt-get if missing
 	@command -v chromium > /dev/null || { \
 	    echo "installing Debian's chromium, once" >&2; \
 	    root=$$(test $$(id -u) = 0 || echo sudo); \
@@ -165,20 +175,20 @@ test-browser: | $(installed) $(emulator) $(browser) $(chromium) ## make browse i
 	@$(venv) -m pytest -n0 tests/browser
 
 .PHONY: pictures
-pictures: test-browser ## the README's pictures of make browse, anew
+pictures: test-browser ## the README's pictures of make browse, drawn again
 	@$(venv) tests/browser/pictures.py
 
 .PHONY: record
-record: | $(installed) $(emulator) ## record the SDK tests' cassettes anew, against the emulator, or Google with a key
+record: | $(installed) $(emulator) ## the SDK tests' cassettes, recorded again
 	@PYTHONPATH=scripts:tests $(venv) tests/record.py
 
 .PHONY: samples
-samples: | $(installed) ## draw the sample scans anew (needs npm, for the fonts)
+samples: | $(installed) ## the sample scans, drawn again (needs npm, for the fonts)
 	@npm install --silent --no-save --no-audit --no-fund --prefix .fonts $(fonts:%=@fontsource/%@5.3.0)
 	@PYTHONPATH=tests $(venv) -m samples.draw
 
 .PHONY: bench
-bench: | $(installed) ## cost a page of render, build and fetch      PAGES=
+bench: | $(installed) ## what a page costs in render, build and fetch  PAGES=
 	@PYTHONPATH=scripts $(venv) tests/bench.py --pages $(call quote,PAGES)
 
 .PHONY: explore

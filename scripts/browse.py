@@ -3,7 +3,7 @@
     python scripts/browse.py --port 8001
 
 Datasette serves the index that `make index` built, with pages of our own from `browser/` in front.
-Nothing is written, and nothing is asked of any other machine.
+Nothing is written, and no other machine is asked for anything.
 """
 
 import socket
@@ -49,13 +49,14 @@ def main(port: int) -> None:
     )
     click.echo(f"http://{HOST}:{port} shows {index}. Ctrl-C ends it")
     server = uvicorn.Server(uvicorn.Config(datasette.app(), log_level="warning", lifespan="on"))
-    with suppress(KeyboardInterrupt):  # the way to end it, and no failure
+    with suppress(KeyboardInterrupt):  # the usual way to end it
         server.run(sockets=[listener])
 
 
 def _listener(port: int) -> socket.socket:
-    """The socket to serve on, listening already: a port in use is one clear line, and whoever
-    comes before the server is up waits for it.
+    """The socket to serve on, listening already: a request before the server is up waits.
+
+    Raises `Problem` where the port cannot be used.
     """
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -35,7 +35,7 @@ LIMIT = 50
 @click.option("--limit", type=Count("LIMIT", LIMIT), default=LIMIT)
 @click.option("--sure", type=Switch("SURE"), default="")
 def main(limit: int, sure: bool) -> None:
-    """Build the next batch, or more than one where limits ask for it."""
+    """Put rendered pages into a batch's folder, ready to send."""
     config = settings.load()
     settings.api_key()  # without one no page is claimed for a batch that cannot be sent
     db = database.connect(config.data_root)

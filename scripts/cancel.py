@@ -15,7 +15,7 @@ from flowsheets.jobs import database
 @click.command(cls=Command)
 @click.argument("wanted", metavar="ID", default="")
 def main(wanted: str) -> None:
-    """Ask for one batch to stop."""
+    """Ask a batch to stop."""
     config = settings.load()
     database.connect(config.data_root)
     folder = find_batch(config.data_root, wanted).folder

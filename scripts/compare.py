@@ -1,10 +1,10 @@
-"""The same few pages both ways: tokens and dollars of each, and how far the two readings differ.
+"""The same few pages in both modes: tokens and dollars of each, and how far the texts differ.
 
     python scripts/compare.py --limit 5
 
 Sends waiting pages in a batch and, at once, in real time; run it again until the batch has ended.
-Changes no job and no result: all of it lies under compare/, where it is shown again later. What it
-asks is paid for, both times, once.
+Changes no job and no result: all of it is under compare/, and is shown again later. Each page is
+billed once in each mode.
 """
 
 import shutil
@@ -35,7 +35,7 @@ LIMIT = 5
 @click.command(cls=Command)
 @click.option("--limit", type=Count("LIMIT", LIMIT), default=LIMIT)
 def main(limit: int) -> None:
-    """Compare a batch with real time."""
+    """Show the same few pages in both modes, side by side."""
     config = settings.load()
     db = database.connect(config.data_root)
     try:
@@ -90,7 +90,7 @@ def _go_on(batch: Batch, db: Database, config: Settings) -> bool:
         operation = fetch.ask(batch)
         has_file = fetch.have_file(batch) or fetch.download(batch, operation)
     except ApiProblem as problem:
-        if problem.code not in (403, 404) or problem.key_refused:
+        if not problem.gone:
             raise
         raise Problem(
             batch.batch_id,
@@ -131,7 +131,7 @@ def _ask_one(batch: Batch, line: Line, request: dict[str, Any], model: str) -> N
         with files.appearing(saved, reserve=files.ANSWER_BYTES) as file:
             file.write(calls.generate(model, request))
     except ApiProblem as problem:
-        if problem.for_every_page:
+        if problem.stops_the_run:
             raise
         # It may have been paid for: it is not asked again.
         batch.add("real_time_failed", index=line["index"], reason=problem.what)

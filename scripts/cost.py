@@ -70,7 +70,7 @@ class Spent:
 @click.command(cls=Command)
 @click.option("--format", "wanted", type=OneOf("FORMAT", "json", "csv"), default="")
 def main(wanted: str) -> None:
-    """Show what was spent."""
+    """Show what was spent, by month, model and mode."""
     config = settings.load()
     db = database.connect(config.data_root)
     groups: dict[Group, Spent] = {}

@@ -1,10 +1,10 @@
-"""Everything end to end, with no key: the sample scans through the real commands, in demo/.
+"""Everything, end to end, on the sample scans, with no key: the real commands, in demo/.
 
     make demo
 
-Starts the emulator, runs each command of the Makefile as a person would type it, first in a batch
-and then in real time, and shows what came of it: time, what Google would have billed, and one block
-beside its truth.
+Starts the emulator, runs the commands of the Makefile as you would type them, first in a batch and
+then in real time, and shows the seconds, what Google would have billed, and one block beside its
+true text.
 """
 
 import os
@@ -22,42 +22,42 @@ from typing import Any
 
 import click
 import orjson
-from dotenv import dotenv_values
 from rapidfuzz.distance import Levenshtein
 
 from flowsheets.errors import Problem
 from flowsheets.gemini.operation import ENDED
-from flowsheets.settings import TOP
+from flowsheets.settings import TOP, dotenv
 
 DEMO = Path("demo")
 SCANS = Path("tests/samples/scans")
 TRUTH = Path("tests/samples/truth")
 SHOWN = Path("1991/March 1991/1991-03mar0407/page-02.json")
 BLOCK = "top_left"
+READER = "ocr"  # of the emulator
 WIDTH = 44  # characters a column
 
 POLL_SECONDS = 2
 DEADLINE_SECONDS = 600
 
-# A person's own settings would make it another run.
+# Your own settings would make it another run.
 OTHERS = re.compile(
     r"(GEMINI|GOOGLE|MAX|BATCH|MAKE)_.*|MAKE(FLAGS|LEVEL|FILES|OVERRIDES)|MFLAGS"
     r"|(RENDER|PROCESS)_CONCURRENCY|SUBMIT_GRACE|BATCH|LIMIT|ID|JOBS|TIER|FORMAT"
 )
 
-Rows = dict[tuple[str, int], str]  # (block, row_index) -> its text
+Rows = dict[tuple[str, int], str]  # (block, row_index) -> text
 
 
 @click.command()
 def main() -> None:
-    """The whole pipeline on this machine."""
+    """Take the sample scans through everything, end to end, with no key."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
     os.chdir(TOP)
     _empty_folder()
     with _emulator() as address:
         batch, real_time = _run_all(_environment(address))
-    click.echo("\nNothing was paid: the tokens are the emulator's, the prices are Google's.")
+    click.echo("\nNothing was paid: the tokens are the emulator's, the prices Google's.")
     click.echo(f"seconds: {batch:.1f} in a batch, {real_time:.1f} in real time")
     _show_page()
     click.echo(f"\nresults: {DEMO / 'results'}")
@@ -69,16 +69,19 @@ def _empty_folder() -> None:
         shutil.rmtree(DEMO, ignore_errors=True)
         DEMO.mkdir()
     except OSError as error:
-        raise Problem(DEMO, f"cannot be made anew ({error})", "Remove it yourself") from error
+        raise Problem(DEMO, f"cannot be emptied ({error})", "Remove it yourself") from error
 
 
 @contextmanager
 def _emulator() -> Iterator[str]:
     """The emulator's address while it runs; it is stopped whatever happens."""
     command = [sys.executable, "-m", "emulator", "--port", "0", "--pending-seconds", "1"]
-    command += ["--data", str(DEMO / "emulator")]
+    command += ["--reader", READER, "--data", str(DEMO / "emulator")]
+    environment = os.environ | {"PYTHONPATH": str(TOP / "scripts")}
     # A group of its own: Ctrl-C stops the command that runs first, and the emulator after it.
-    with subprocess.Popen(command, stdout=PIPE, text=True, process_group=0) as process:
+    with subprocess.Popen(
+        command, stdout=PIPE, text=True, process_group=0, env=environment
+    ) as process:
         try:
             line = process.stdout.readline().strip() if process.stdout else ""
             found = re.search(r"http://\S+", line)
@@ -95,19 +98,19 @@ def _environment(address: str) -> dict[str, str]:
     ours["GOOGLE_GEMINI_BASE_URL"] = address
     click.secho("\n$ export " + " ".join(f"{k}={v}" for k, v in ours.items()), bold=True)
     kept = {k: v for k, v in os.environ.items() if not OTHERS.fullmatch(k)}
-    # What .env sets yields to an empty value, which stands for the default.
-    empty = {k: "" for k in dotenv_values(".env") if OTHERS.fullmatch(k)}
+    # An empty value wins over .env, and means the default.
+    empty = {k: "" for k in dotenv() if OTHERS.fullmatch(k)}
     return kept | empty | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"} | ours
 
 
 def _run_all(environment: dict[str, str]) -> tuple[float, float]:
-    """Every command in turn; returns the seconds that the batch and real time took."""
+    """Every command in turn; returns the seconds that the batch took, and real time."""
     _run(environment, "discover")
     _run(environment, "render")
     start = time.monotonic()
     submitted = re.search(r"submitted (\S+)", _run(environment, "batch-submit", "LIMIT=8"))
     if not submitted:
-        raise Problem("make batch-submit", "submitted nothing", "Its output is above")
+        raise Problem("make batch-submit", "sent no batch", "Its output is above")
     _await(environment, f"ID={submitted[1]}")
     _run(environment, "batch-fetch", f"ID={submitted[1]}")
     between = time.monotonic()
@@ -120,7 +123,7 @@ def _run_all(environment: dict[str, str]) -> tuple[float, float]:
 
 
 def _await(environment: dict[str, str], batch: str) -> None:
-    """Ask for the batch's state until it ends; a line is printed where it differs from the last."""
+    """Ask for the batch's status until it has ended; prints each line that is new."""
     click.secho(f"\n$ make batch-status {batch}", bold=True)
     last = ""
     for _ in range(DEADLINE_SECONDS // POLL_SECONDS):
@@ -131,11 +134,11 @@ def _await(environment: dict[str, str], batch: str) -> None:
         if any(f" {state}," in line for state in ENDED):
             return
         time.sleep(POLL_SECONDS)
-    raise Problem(batch, f"not done after {DEADLINE_SECONDS} s", "Run it again: make demo")
+    raise Problem(batch, f"not done within {DEADLINE_SECONDS} s", "Run it again: make demo")
 
 
 def _run(environment: dict[str, str], *words: str, shown: bool = True) -> str:
-    """Run `make` with `words`; returns what it printed. A failing command ends the demo."""
+    """Run `make WORDS`; returns what it printed. A command that fails ends the demo."""
     typed = f"make {' '.join(words)}"
     if shown:
         click.secho(f"\n$ {typed}", bold=True)
@@ -175,7 +178,7 @@ def _show_page() -> None:
 
 
 def _rows(path: Path) -> Rows:
-    """The written rows of a page's file; none where there is no such file."""
+    """The entries of a page's file; none where the file is missing."""
     quadrants = orjson.loads(path.read_bytes())["quadrants"] if path.exists() else []
     return {
         (quadrant["position"], entry["row_index"]): " ".join(entry["raw_text"].split())
@@ -185,7 +188,7 @@ def _rows(path: Path) -> Rows:
 
 
 def _error_rate(names: list[Path]) -> float:
-    """Wrong, missing and surplus characters for each true one; rows matched by block and index."""
+    """Wrong, missing and extra characters for each true one; entries matched by block and row."""
     wrong = total = 0
     for name in names:
         truth, found = _rows(TRUTH / name), _rows(DEMO / "results" / name)

@@ -24,7 +24,7 @@ from flowsheets.paths import PageId
 
 @click.command(cls=Command)
 def main() -> None:
-    """Register one job a page."""
+    """Make one job for each page of the PDFs under SCANS_ROOT."""
     config = settings.load()
     if not config.scans_root.is_dir():
         raise Problem(

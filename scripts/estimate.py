@@ -23,7 +23,7 @@ LIMIT = 50
 @click.command(cls=Command)
 @click.option("--limit", type=Count("LIMIT", LIMIT), default=LIMIT)
 def main(limit: int) -> None:
-    """Say what the next pages would cost."""
+    """Say what the waiting pages would cost, in each mode."""
     config = settings.load()
     db = database.connect(config.data_root)
     waiting = states.choose(db, config.data_root, limit, config.max_attempts).waiting

@@ -2,8 +2,8 @@
 
     python scripts/export.py
 
-Makes the index current first. The order is that of the pages, blocks and rows, so that two exports
-can be compared with diff.
+Brings the index up to date first. The order is that of the pages, blocks and rows, so that two
+exports can be compared with diff.
 """
 
 import csv
@@ -34,14 +34,22 @@ COLUMNS = {
     "hour_raw": "the block's hour as it is written",
     "jock_raw": "the block's DJ as it is written",
     "dj": "the DJ's most frequent writing; differences in capitals and spaces do not count",
-    "artist": "left of the dash in text, where exactly one dash with room around it parts it",
-    "track": "right of that dash",
+    "artist": "of text, where a sign parts artist and track: see artist_rule",
+    "track": "the rest of text after that sign",
+    "artist_guess": "text, or its beginning, that may be an artist; empty where artist is filled",
+    "artist_rule": "how artist is known: one_dash (Artist - Track), first_dash (of several), quotes"
+    ' (Artist "Track"), colon (Artist: Track); or artist_guess: half_dash (Artist- Track), gap'
+    " (two spaces or more), whole_row (no sign: maybe artist and track, or neither)",
     "raw_text": "the row, verbatim",
-    "text": "the row with its continuation rows; these have no line of their own",
-    "type_raw": "what stands in the type circle",
-    "confidence": "of the reading: high, medium, low",
-    "notes": "double_height, crossed_out (not played, perhaps), illegible, continuation (of "
-    "nothing), other",
+    "text": "the row with its continuation rows; these, and blank rows, have no line of their own",
+    "type_raw": "what is written in the type circle",
+    "confidence": "of the transcription, by the model itself: high, medium, low",
+    "notes": "double_height, crossed_out, illegible, continuation (of nothing), other, or free"
+    " words",
+    "crossed_out": "1 where notes say so, else 0: maybe not played; most such notes are wrong",
+    "verified": "complete or draft, where a person saved the page's text; else empty",
+    "verified_by": "that person's name",
+    "verified_at": "when, ISO 8601 in UTC",
 }
 FORMULAS = (
     "In plays.csv a text that a spreadsheet would take for a formula (it begins with = + - @, a tab"

@@ -44,7 +44,7 @@ class Report:
 @click.command(cls=Command)
 @click.argument("wanted", metavar="[ID]", default="")
 def main(wanted: str) -> None:
-    """Collect one batch, or all that have ended; never create one."""
+    """Collect results of one batch, or of all that have ended; never create one."""
     config = settings.load()
     db = database.connect(config.data_root)
     began = states.now()
@@ -168,7 +168,7 @@ def _ended(batch: Batch, report: Report) -> Operation | None:
     try:
         has_file = batch.responses.exists() or fetch.download(batch, operation)
     except ApiProblem as problem:
-        if problem.code not in (403, 404) or problem.key_refused:
+        if not problem.gone:
             raise
         _say_that_the_file_is_gone(batch, problem, report)
         return None

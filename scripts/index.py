@@ -2,7 +2,7 @@
 
     python scripts/index.py
 
-Deleting flowsheets.db loses nothing. Whoever reads it meanwhile sees the old state, then the new.
+Deleting flowsheets.db loses nothing. Readers see the old state until the new one is whole.
 """
 
 import click

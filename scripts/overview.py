@@ -3,33 +3,30 @@
 python scripts/overview.py
 """
 
-import re
 import shutil
 from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-import orjson
 from sqlite_utils import Database
 
-from flowsheets import settings
+from flowsheets import clock, display, settings
 from flowsheets.batch.folder import Batch, load_batch, open_folders
 from flowsheets.errors import Command, Problem, warn
-from flowsheets.gemini.operation import Operation
-from flowsheets.jobs import database, date_checks, states
+from flowsheets.jobs import database, date_checks, folders, pauses, states
 from flowsheets.money import prices, usage
+from flowsheets.page.response import FOR_A_PERSON
 from flowsheets.settings import Settings
 
 # Lines of each part, so that all of it fits into 24 of 80 characters with an id of 36, which is
-# Google's; a batch in trouble stands there in any case.
+# Google's; a batch in trouble is shown in any case.
 BATCHES = 4
 REASONS = 5
 
 
 @click.command(cls=Command)
 def main() -> None:
-    """Show where the pages are."""
+    """Show pages by status, failures, spend and open batches."""
     config = settings.load()
     db = database.connect(config.data_root)
     counts = states.counts(db)
@@ -39,8 +36,8 @@ def main() -> None:
     width = shutil.get_terminal_size().columns  # 80 in a pipe
     _show_pages(counts, width)
     _show_errors(db, config, width)
-    _show_money_and_doubts(db)
-    _show_batches(config.data_root)
+    _show_money_and_doubts(db, config.data_root)
+    _show_batches(db, config.data_root)
 
 
 def _show_pages(counts: dict[str, int], width: int) -> None:
@@ -58,15 +55,13 @@ def _show_pages(counts: dict[str, int], width: int) -> None:
 
 
 def _show_errors(db: Database, config: Settings, width: int) -> None:
-    """The failed pages by reason, the most frequent first, each as its latest page has it."""
-    found = db.execute(
-        "SELECT coalesce(last_error, 'no reason is known') FROM jobs WHERE status = 'failed'"
-        " ORDER BY updated_at"
-    ).fetchall()
-    if not found:
+    """The failed pages by code, the most frequent first, each as its latest page has it."""
+    failures = states.failures(db)
+    if not failures:
         return
-    latest = {_kind(error): error for (error,) in found}
-    groups = Counter(_kind(error) for (error,) in found).most_common()
+    # An older row has no code: its whole reason says what it is.
+    latest = {code or reason: reason for code, reason in failures}
+    groups = Counter(code or reason for code, reason in failures).most_common()
     tired = states.out_of_tries(db, config.max_attempts)
     click.echo(
         f"\nfailed, by their last error ({tired:,} with no tries left: make retry gives new ones)"
@@ -74,19 +69,17 @@ def _show_errors(db: Database, config: Settings, width: int) -> None:
         else "\nfailed, by their last error"
     )
     for kind, count in groups[:REASONS]:
-        click.echo(_cut(f"{count:>8,}  {_plain(latest[kind])}", width))
+        click.echo(_cut(f"{count:>8,}  {display.plain(latest[kind])}", width))
     if len(groups) > REASONS:
         click.echo(f"          and {len(groups) - REASONS} more reasons")
+    if refused := states.for_a_person(db):
+        code = next(kind for kind, _ in groups if kind in FOR_A_PERSON)
+        click.echo(
+            f"{refused:,} wait for you: make retry CODE={code}; another GEMINI_MODEL may read them"
+        )
 
 
-def _kind(error: str) -> str:
-    """The reason without what differs from page to page: numbers, paths, what is quoted."""
-    error = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`", "'…'", error)
-    error = re.sub(r"(?<!\S)[^\s:]*/.*\.(pdf|png|json)\b", "…", error)
-    return re.sub(r"\d+", "0", error)
-
-
-def _show_money_and_doubts(db: Database) -> None:
+def _show_money_and_doubts(db: Database, data_root: Path) -> None:
     usd, pages, without = usage.spent(db)
     said = [f"{prices.dollars(usd)} spent on {pages:,} page{'s' * (pages != 1)}"] if pages else []
     if without:
@@ -94,88 +87,96 @@ def _show_money_and_doubts(db: Database) -> None:
     lines = [f"{'; '.join(said)}. Next: make cost"] if said else []
     if to_check := date_checks.line(db):
         lines.append(to_check)
+    if missing := list(states.without_result(db, data_root)):
+        pages_are = (
+            "1 completed page has"
+            if len(missing) == 1
+            else f"{len(missing):,} completed pages have"
+        )
+        lines.append(f"{pages_are} no result file, first {missing[0]}. Next: make rebuild")
+    if paused := pauses.waiting(db):
+        reason = next(iter(paused.values())).reason
+        lines.append(
+            f"{len(paused):,} pages wait, since all of their batch failed ({reason})."
+            " Next: make batch-submit SURE=1"
+        )
     for number, line in enumerate(lines):
         click.echo(line if number else f"\n{line}")
 
 
-def _show_batches(data_root: Path) -> None:
-    out: list[Batch] = []
-    troubled = []
-    for folder in open_folders(data_root):
-        try:
-            batch = load_batch(folder)
-        except Problem as problem:
-            warn(problem.message)
-            continue
-        if trouble := _trouble(batch):
-            troubled.append(trouble)
-        else:
-            out.append(batch)
+def _show_batches(db: Database, data_root: Path) -> None:
+    batches = _open_batches(data_root)
+    troubled = {batch.name: trouble for batch in batches if (trouble := _trouble(batch))}
+    out = [batch for batch in batches if batch.name not in troubled]
     click.echo()
     if out:
-        rows = [("open batch", "pages", "done", "failed", "state", "out for")]
-        rows += [_row(batch) for batch in out[:BATCHES]]
-        longest = max(len(row[0]) for row in rows)
-        for name, pages, done, failed, state, age in rows:
-            counts = f"{pages:>6} {done:>6} {failed:>6}"
-            click.echo(f"{name:<{longest}} {counts}  {state:<9} {age:>7}")
-        more = f"and {len(out) - BATCHES:,} more, " if len(out) > BATCHES else ""
-        click.echo(f"{more}as last asked. Next: make batch-status, or make batch-fetch")
-    for line in troubled:
+        _show_table(out)
+    for line in troubled.values():
         click.echo(line)
-    if not out and not troubled:
+    if not batches:
         click.echo("no open batches")
+    if late := folders.closed_without_responses(db):
+        click.echo(
+            f"{len(late):,} batch{'es' * (len(late) != 1)} closed without a result file; asked for"
+            " again for 48 h"
+        )
+
+
+def _open_batches(data_root: Path) -> list[Batch]:
+    """Oldest first; a damaged one is a warning."""
+    batches = []
+    for folder in open_folders(data_root):
+        try:
+            batches.append(load_batch(folder))
+        except Problem as problem:
+            warn(problem.message)
+    return batches
+
+
+def _show_table(out: list[Batch]) -> None:
+    rows = [("open batch", "pages", "done", "failed", "status", "out for")]
+    rows += [_row(batch) for batch in out[:BATCHES]]
+    longest = max(len(row[0]) for row in rows)
+    for name, pages, done, failed, status, age in rows:
+        counts = f"{pages:>6} {done:>6} {failed:>6}"
+        click.echo(f"{name:<{longest}} {counts}  {status:<9} {age:>7}")
+    more = f"and {len(out) - BATCHES:,} more, " if len(out) > BATCHES else ""
+    click.echo(f"{more}as last asked. Next: make batch-status, or make batch-fetch")
 
 
 def _row(batch: Batch) -> tuple[str, str, str, str, str, str]:
-    operation = _last_word(batch)
+    operation = batch.operation
     created = batch.last("created")
-    since = datetime.fromisoformat(created["at"]) if created else operation.created
+    since = clock.moment(created["at"]) if created else operation.created
     return (
         (batch.batch_id or "").removeprefix("batches/"),
         f"{len(batch.lines):,}",
         f"{operation.done:,}",
         f"{operation.failed:,}",
         operation.state,
-        _age(since) if since else "?",
+        display.age(since) if since else "?",
     )
 
 
-def _last_word(batch: Batch) -> Operation:
-    """What the API said of it when it was last asked, which fetch does each time."""
-    try:
-        reply = orjson.loads((batch.folder / "batch.json").read_bytes())
-    except (OSError, ValueError):
-        reply = {}
-    return Operation(reply if isinstance(reply, dict) else {})
-
-
 def _trouble(batch: Batch) -> str | None:
-    """What a person has to do about a batch; None where time alone does it."""
+    """What you have to do about a batch; None where time alone does it."""
     pages = f"{len(batch.lines)} pages"
+    rescue = f"Next: make batch-rescue ID={batch.batch_id}"
+    if batch.state == "unclear":
+        return f"{batch.folder} {pages}, whether it was sent is unclear. Next: make batch-submit"
     if not batch.batch_id:
         return f"{batch.folder} {pages}, not sent yet. Next: make batch-submit"
-    fix = f"make batch-rescue ID={batch.batch_id}"
-    quarantined = batch.last("quarantined")
-    if quarantined:
+    if quarantined := batch.last("quarantined"):
         fault = quarantined["faults"][0]
-        return f"{batch.batch_id} {pages}, result file refused: {fault}. Next: {fix}"
-    gone = batch.last("file_gone")
-    if gone:
-        return f"{batch.batch_id} {pages}, result file gone since {gone['at'][:16]}. Next: {fix}"
+        return f"{batch.batch_id} {pages}, result file refused: {fault}. {rescue}"
+    if gone := batch.last("file_gone"):
+        return f"{batch.batch_id} {pages}, result file gone since {gone['at'][:16]}. {rescue}"
+    if short := batch.last("short"):
+        return (
+            f"{batch.batch_id} {pages}, its result file {short['reason']}, since"
+            f" {short['at'][:16]}. Next: make batch-fetch"
+        )
     return None
-
-
-def _age(since: datetime) -> str:
-    minutes = max(int((datetime.now(UTC) - since).total_seconds()) // 60, 0)
-    if minutes < 120:
-        return f"{minutes} min"
-    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // (24 * 60)} days"
-
-
-def _plain(text: str) -> str:
-    """One line that does a terminal no harm."""
-    return "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
 
 
 def _cut(line: str, width: int) -> str:

@@ -51,7 +51,7 @@ class NoImage(Exception):
 @click.option("--tier", default="")
 @click.option("--batch", type=Switch("BATCH"), default="")
 def main(limit: int, workers: int | None, tier: str, batch: bool) -> None:
-    """Read waiting pages now."""
+    """Turn rendered pages into results now, in real time."""
     assert not batch  # the Makefile runs build_requests.py and submit.py then
     mode = MODES.get(tier.strip().lower())
     if mode is None:
@@ -163,7 +163,7 @@ class Run:
 
     def _fail(self, page: PageId, problem: ApiProblem) -> None:
         """Raises it where no other page would fare better."""
-        if problem.for_every_page:
+        if problem.stops_the_run:
             raise problem
         if problem.may_be_billed:
             self._settle_failed(page, problem, billed=True)
@@ -190,7 +190,7 @@ class Run:
         self._charge_refused()
 
     def _settle_failed(self, page: PageId, problem: ApiProblem, billed: bool) -> None:
-        unread = Unread(f"http_{problem.code or 0}", problem.what)
+        unread = Unread(problem.kind, problem.what)
         answer = None
         if billed:  # its tokens are not known
             model, at = self.config.model, states.now()
@@ -225,7 +225,7 @@ class Run:
                 raise Problem("TIER", problem.what, fix) from problem
             if problem.code == 400 and (refused := setting_refused(problem.what)):
                 raise refused from problem
-            if not self.cached_content or problem.code not in (403, 404) or problem.key_refused:
+            if not self.cached_content or not problem.gone:
                 raise
             # The cache outlived its hour: refused, so not billed, and asked again without.
             return self._generate(encoded, None)

@@ -18,7 +18,7 @@ from flowsheets.jobs import database, states
 
 @click.command(cls=Command)
 def main() -> None:
-    """Make jobs.db again from the folders and the responses on disk."""
+    """Make jobs.db and the books again from the files."""
     config = settings.load()
     db = database.connect(config.data_root)
     with lock.jobs_held(config.data_root):

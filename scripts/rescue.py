@@ -4,7 +4,7 @@
 
 Cancels the batch, uses every response whose key is known and there once, and gives the other pages
 back to `rendered`, no try counted. Where responses may still come it refuses, unless you are sure:
-a page that the API runs all the same is billed again by whoever reads it next.
+a page that the API runs all the same is billed again when it is read next.
 """
 
 import time
@@ -32,7 +32,7 @@ POLL_SECONDS = 2
 @click.argument("wanted", metavar="ID", default="")
 @click.option("--sure", type=Switch("SURE"), default="")
 def main(wanted: str, sure: bool) -> None:
-    """Give up on one batch: use what there is, give the other pages back."""
+    """Give a batch up: use what has come, free the other pages."""
     config = settings.load()
     db = database.connect(config.data_root)
     with lock.jobs_held(config.data_root):

@@ -1,9 +1,9 @@
-"""The pages that a person should look at first, by reason: a table, and `reviews` in flowsheets.db.
+"""The pages to look at first, by reason: a table, and `reviews` in flowsheets.db.
 
     python scripts/review.py --limit 50
 
-Makes the index current, then measures the writing on each scan that has a result: some minutes for
-all of them the first time, the new ones later. Changes no page and no result.
+Brings the index up to date, then measures the writing on each scan that has a result: some minutes
+for all of them the first time, later the new ones alone. Changes no page and no result.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from flowsheets import settings
 from flowsheets.errors import Command, Count, Problem, warn
-from flowsheets.index import reviews, tables, update
+from flowsheets.index import from_jobs, reviews, tables, texts, update
 from flowsheets.index.update import Stamp
 from flowsheets.jobs import database, date_checks
 from flowsheets.page import form
@@ -45,7 +45,7 @@ class Measured(NamedTuple):
 @click.command(cls=Command)
 @click.option("--limit", type=Count("LIMIT", LIMIT), default=LIMIT)
 def main(limit: int) -> None:
-    """Say which pages to look at first."""
+    """List the pages to look at first, and why."""
     config = settings.load()
     jobs_db = database.connect(config.data_root)
     with tables.writing(config.data_root) as db:
@@ -53,12 +53,14 @@ def main(limit: int) -> None:
         unmeasured = _unmeasured(db, config.data_root)
     _measure(unmeasured, config)
     with tables.writing(config.data_root) as db:
-        reviews.refresh(db, config.max_attempts, date_checks.noted(jobs_db))
+        reviews.refresh(
+            db, config.max_attempts, date_checks.noted(jobs_db), from_jobs.noted(jobs_db)
+        )
         _show(db, limit)
 
 
 def _unmeasured(db: Database, data_root: Path) -> list[tuple[str, Path, Stamp]]:
-    """Pages with a result whose image was not measured, or is another by now."""
+    """Pages with a text whose image was not measured, or has changed since."""
     known = {
         page: (mtime_ns, size)
         for page, mtime_ns, size in db.execute("SELECT page, mtime_ns, size FROM ink")
@@ -81,8 +83,8 @@ def _measure(pages: list[tuple[str, Path, Stamp]], config: Settings) -> None:
                 warn(f"the image of {one.page} cannot be read ({one.reason}); its ink is not known")
         with tables.writing(config.data_root) as db:
             db.conn.executemany(
-                # A page may have left the index meanwhile.
-                f"INSERT OR REPLACE INTO ink SELECT ?1{', ?' * 10}"
+                # A page may have been taken out of the index meanwhile.
+                f"INSERT OR REPLACE INTO ink SELECT ?1{', ?' * 14}"
                 " WHERE ?1 IN (SELECT page FROM pages)",
                 (_row(one) for one in chunk),
             )
@@ -92,7 +94,8 @@ def _row(one: Measured) -> tuple[str | int | None, ...]:
     """The page's row of the table `ink`."""
     written = (block.written if block else None for block in one.blocks)
     shifts = (block.shift if block else None for block in one.blocks)
-    return (one.page, *one.stamp, *written, *shifts)
+    typed = (block.typed if block else None for block in one.blocks)
+    return (one.page, *one.stamp, *written, *shifts, *typed)
 
 
 def _measured(pages: list[tuple[str, Path, Stamp]], workers: int) -> Iterator[Measured]:
@@ -120,21 +123,35 @@ def _show(db: Database, limit: int) -> None:
     ).fetchone()
     if formless:
         warn(f"on {formless} scans the form, or a part of it, is not found: their ink is not known")
-    found = db.execute("SELECT page, reason, detail FROM pages_to_check").fetchall()
+    found = db.execute(
+        "SELECT page, reason, detail, verified, verified_by, verified_at FROM pages_to_check"
+    ).fetchall()
     if not found:
-        click.echo("no page stands out. Next: make browse")
+        click.echo("no page to check. Next: make browse")
         return
-    counts = Counter(reason for _, reason, _ in found)
+    counts = Counter(reason for _, reason, *_ in found)
     groups = [(reason, counts[reason], reviews.REASONS[reason]) for reason in reviews.REASONS]
     headers = ("reason", "pages", "because")
     click.echo(tabulate([group for group in groups if group[1]], headers))
     click.echo()
-    lines = [(page, reason, detail) for page, reason, detail in found[:limit]]
-    click.echo(tabulate(lines, ("page", "reason", "detail"), disable_numparse=True))
+    lines = [
+        [page, reason, detail, _verified(*who)] for page, reason, detail, *who in found[:limit]
+    ]
+    columns = ["page", "reason", "detail", "verified"]
+    width = 4 if any(line[3] for line in lines) else 3
+    click.echo(tabulate([line[:width] for line in lines], columns[:width], disable_numparse=True))
     if len(found) > limit:
         click.echo(f"and {len(found) - limit} more: make review LIMIT={len(found)}")
-    pages = len({page for page, _, _ in found})
+    pages = len({page for page, *_ in found})
     click.echo(f"\n{pages} pages to look at. Next: make browse")
+
+
+def _verified(status: str | None, by: str | None, at: str | None) -> str:
+    """Who verified the page and when, in a cell."""
+    if status is None:
+        return ""
+    draft = " (draft)" if status == texts.DRAFT else ""
+    return f"{by or 'a person'}, {(at or 'no date')[:10]}{draft}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The Batch API's status of one batch, or of all open ones, kept as batch.json. Changes no page.
+"""The status of one batch at the API, or of all open ones, kept as batch.json. Changes no page.
 
 python scripts/status.py batches/abc
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from sqlite_utils import Database
 
-from flowsheets import clock, display, lock, settings
+from flowsheets import display, lock, settings
 from flowsheets.batch import fetch, submit
 from flowsheets.batch.folder import Batch, find_batch, load_batch, open_folders
 from flowsheets.errors import Command, Problem, raise_all
@@ -20,7 +20,7 @@ from flowsheets.settings import Settings
 @click.command(cls=Command)
 @click.argument("wanted", metavar="[ID]", default="")
 def main(wanted: str) -> None:
-    """Show the status, the counts and the age of batches."""
+    """Show the status of one batch, or of all open ones."""
     config = settings.load()
     db = database.connect(config.data_root)
     if wanted.strip():
@@ -47,9 +47,10 @@ def _show_all(folders: list[Path], db: Database, config: Settings) -> list[Probl
 
 def _show(batch: Batch, db: Database, config: Settings) -> None:
     batch = _adopted(batch, db, config)
-    age = display.age(clock.since(batch.built_at))
     if not batch.batch_id:
-        click.echo(f"{_unsent(batch, config)}, {len(batch.lines)} requests, {age}")
+        click.echo(
+            f"{_unsent(batch, config)}, {len(batch.lines)} requests, {display.age(batch.built_at)}"
+        )
         return
     try:
         operation = fetch.ask(batch)
@@ -57,11 +58,9 @@ def _show(batch: Batch, db: Database, config: Settings) -> None:
         if problem.code != 404:
             raise
         raise submit.unknown(batch.batch_id) from problem
-    if operation.created:
-        age = display.age(clock.since(operation.created))
     click.echo(
         f"{batch.batch_id} {operation.state}, {len(batch.lines)} requests, {operation.done} done,"
-        f" {operation.failed} failed, {age}"
+        f" {operation.failed} failed, {display.age(operation.created or batch.built_at)}"
     )
 
 
@@ -71,12 +70,12 @@ def _adopted(batch: Batch, db: Database, config: Settings) -> Batch:
         return batch
     try:
         with lock.held(config.data_root, "jobs"):
-            batch = load_batch(batch.folder)  # as whoever had the lock left it
+            batch = load_batch(batch.folder)  # as the last holder of the lock left it
             if batch.state == "unclear":
                 submit.adopt(batch)
             submit.bind(batch, db)
     except lock.Held:
-        pass  # whoever holds it is about to do the same
+        pass  # its holder is about to do the same
     return batch
 
 

@@ -20,7 +20,7 @@ from flowsheets.settings import Settings
 
 @click.command(cls=Command)
 def main() -> None:
-    """Submit what was built."""
+    """Send the folders that wait to the Batch API, each once."""
     config = settings.load()
     db = database.connect(config.data_root)
     with lock.jobs_held(config.data_root):

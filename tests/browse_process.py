@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import Any
 
+from emulator_process import PATIENCE
 from flowsheets import files, paths
 from flowsheets.jobs import database, states
 from flowsheets.page import schema
@@ -67,7 +68,7 @@ def browsing(station: Station) -> Iterator[str]:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)  # make, and the server below it
-        process.wait(timeout=10)
+        process.wait(timeout=PATIENCE)
         process.stdout.close()
 
 
@@ -75,7 +76,7 @@ def get(url: str, **headers: str) -> Answer:
     """One request; an error status is an answer too."""
     request = urllib.request.Request(url, headers=headers)
     try:
-        with _DIRECT.open(request, timeout=20) as reply:
+        with _DIRECT.open(request, timeout=PATIENCE) as reply:
             return Answer(reply.status, reply.headers, reply.read())
     except urllib.error.HTTPError as error:
         with error:

@@ -1,19 +1,24 @@
-"""Fixtures: a station's folder, an emulator, and an environment without anybody's settings."""
+"""Fixtures: a station's folder, an emulator, and an environment without this machine's settings."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlite_utils import Database
 
 from emulator_process import Emulator, running_emulator
 from flowsheets.jobs import database
 from station import KEY, SETTINGS, THE_SDKS_OWN, Station
 
+# On a machine that has much else to do, an example may take its time.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+
 
 @pytest.fixture(autouse=True)
-def _nobodys_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No key, model or folder of the person who runs the tests reaches a test."""
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key, model or folder of whoever runs the tests reaches a test."""
     for name in (*SETTINGS, *THE_SDKS_OWN):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("flowsheets.settings.TOP", Path("/nonexistent"))  # no .env

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from emulator_process import Emulator, wait_for
+from emulator_process import PATIENCE, Emulator, wait_for
 
 MODEL = "gemini-3.1-pro-preview"
 ENDED = ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED")
@@ -18,7 +18,7 @@ def client(emulator: Emulator) -> httpx2.Client:
     headers = {"x-goog-api-key": "test-key"}
     # Reading the certificates that plain HTTP never needs would cost 50 ms a client
     return httpx2.Client(
-        base_url=emulator.url, headers=headers, timeout=10, trust_env=False, verify=False
+        base_url=emulator.url, headers=headers, timeout=PATIENCE, trust_env=False, verify=False
     )
 
 

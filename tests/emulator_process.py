@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+PATIENCE = 60.0  # seconds until a test gives up; only one that fails takes so long
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -76,11 +77,11 @@ class Emulator:
 
     def control(self, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        with _DIRECT.open(self.url + path, data, timeout=10) as reply:
+        with _DIRECT.open(self.url + path, data, timeout=PATIENCE) as reply:
             return json.loads(reply.read())
 
     def _reap(self) -> int:
-        code = self.process.wait(timeout=10)
+        code = self.process.wait(timeout=PATIENCE)
         if self.process.stdout:
             self.process.stdout.close()
         return code
@@ -107,7 +108,7 @@ def running_emulator(folder: Path, *args: str) -> Iterator[Emulator]:
             emulator.kill()  # quicker than stop, and it must lose nothing
 
 
-def wait_for(condition: Any, seconds: float = 10.0) -> Any:
+def wait_for(condition: Any, seconds: float = PATIENCE) -> Any:
     """Calls `condition` until it gives something true, and returns that. Raises TimeoutError."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 
 from emulator_process import running_emulator
@@ -18,14 +19,15 @@ CASSETTES = TESTS / "cassettes"
 KEY = "test-key"
 
 EMULATED = """\
-Recorded on {day} against this project's emulator (`scripts/emulator`, its quick reader).
+Recorded on {day} against this project's emulator (`scripts/emulator`, its quick reader), with
+google-genai {sdk}.
 No cassette was recorded against Google: they show that the SDK and the emulator understand each
 other, and that calls stay as they were, not how Google answers.
 """
 GOOGLE = """\
-Recorded on {day} against Google. What Google does not do on command (batches that stay RUNNING,
-fail or expire, a listing of several pages) was recorded earlier, against this project's emulator:
-the cassettes whose host is `emulator`.
+Recorded on {day} against Google, with google-genai {sdk}. What Google does not do on command
+(batches that stay RUNNING, fail or expire, a listing of several pages) was recorded earlier,
+against this project's emulator: the cassettes whose host is `emulator`.
 """
 REST = """
 `make record` records them anew: against the emulator, or, with GEMINI_API_KEY in the environment
@@ -59,7 +61,11 @@ def _record(settings: dict[str, str], against: str) -> int:
     ).returncode
     if code == 0:
         day = datetime.datetime.now(datetime.UTC).date().isoformat()
-        text = "# Cassettes of the SDK tests\n\n" + against.format(day=day) + REST
+        text = (
+            "# Cassettes of the SDK tests\n\n"
+            + against.format(day=day, sdk=version("google-genai"))
+            + REST
+        )
         (CASSETTES / "README.md").write_text(text, encoding="utf-8")
     return code
 

@@ -5,6 +5,7 @@ FLOWSHEETS_RECORD=1 it makes the calls and writes the cassette instead; see reco
 """
 
 import base64
+import contextlib
 import hashlib
 import io
 import json
@@ -19,11 +20,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 import vcr
+import yaml  # type: ignore[import-untyped]
 from PIL import Image, ImageDraw
 
 from emulator_process import Emulator
 from flowsheets import settings
 from flowsheets.gemini import calls
+from flowsheets.gemini.operation import Operation
 from flowsheets.page.request import page_request
 
 CASSETTES = Path(__file__).with_name("cassettes")
@@ -67,6 +70,15 @@ class Api:
                 return operation
             assert state(operation) not in ENDED, operation
             self.pause()
+
+    def fetch(self, batch_id: str, results: Path) -> dict[str, Any]:
+        """Wait for the batch to succeed, and load its result file; returns the operation."""
+        reply = self.wait_for(batch_id, "SUCCEEDED")
+        while not (file := Operation(reply).responses_file):  # it may be late
+            self.pause()
+            reply = calls.get_batch(batch_id)
+        assert calls.download(file, results).confirmed
+        return reply
 
     def pause(self) -> None:
         """Between two polls; there is nothing to wait for in a cassette."""
@@ -156,6 +168,38 @@ def _keep_response(response: dict[str, Any]) -> dict[str, Any]:
     return response
 
 
+class _Blocks(yaml.SafeDumper):  # type: ignore[misc]
+    """Texts of several lines as block text: a JSON body is read as it is."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_Blocks.add_representer(str, _text)
+
+
+class _Reviewable:
+    """How vcrpy writes a cassette: a request's JSON with a line a field, as responses have it."""
+
+    @staticmethod
+    def serialize(cassette: dict[str, Any]) -> str:
+        for interaction in cassette["interactions"]:
+            request = interaction["request"]
+            with contextlib.suppress(TypeError, ValueError):  # no body, or a digest
+                body = json.loads(request["body"])
+                request["body"] = json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+        text: str = yaml.dump(
+            cassette, Dumper=_Blocks, allow_unicode=True, width=100, sort_keys=False
+        )
+        return text
+
+    @staticmethod
+    def deserialize(text: str) -> Any:
+        return yaml.safe_load(text)
+
+
 _VCR = vcr.VCR(
     record_mode="all" if RECORDING else "none",
     match_on=("method", "path", "query", "body"),
@@ -163,4 +207,6 @@ _VCR = vcr.VCR(
     before_record_request=_keep_request,
     before_record_response=_keep_response,
     drop_unused_requests=True,
+    serializer="reviewable",
 )
+_VCR.register_serializer("reviewable", _Reviewable)

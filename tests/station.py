@@ -1,8 +1,8 @@
-"""A radio station in a test, and the real commands run on it as a person runs them."""
+"""A radio station in a test, and the real commands on it, by the words that you type."""
 
 import json
 import os
-import shlex
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,37 +10,23 @@ from typing import Any
 
 from sqlite_utils import Database
 
+import in_process
 from drawing import bitmap, write_pdf
 from emulator_process import wait_for
 from flowsheets import paths
 from flowsheets.jobs import database, states
 from flowsheets.page import scan
 from flowsheets.paths import PageId
-from forked import Done, commands
+from forked import Done
+from targets import TARGETS, runs
 
 TOP = Path(__file__).resolve().parents[1]
 KEY = "test-key"
 PDF = "1990/April 1990/1990-04apr0106.pdf"
 
 
-# What a person may set, as .env.example has it; the SDK knows two more.
-SETTINGS = (
-    "GEMINI_API_KEY",
-    "GOOGLE_GEMINI_BASE_URL",
-    "GEMINI_MODEL",
-    "GEMINI_MEDIA_RESOLUTION",
-    "SCANS_ROOT",
-    "DATA_ROOT",
-    "RENDER_CONCURRENCY",
-    "PROCESS_CONCURRENCY",
-    "MAX_ATTEMPTS",
-    "SUBMIT_GRACE",
-    "BATCH_PAGES",
-    "GEMINI_CACHE",
-    "MAX_USD",
-    "MAX_OUTPUT_TOKENS",
-    "GEMINI_THINKING",
-)
+# Every setting; the SDK knows two more.
+SETTINGS = re.findall(r"^#? ?([A-Z_]+)=", (TOP / ".env.example").read_text(), re.MULTILINE)
 THE_SDKS_OWN = ("GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI")
 
 
@@ -54,11 +40,11 @@ UNPRIVILEGED = (
 
 @dataclass
 class Station:
-    """Scans, a data folder, and the address of an emulator."""
+    """Scans, a data folder, and the address of an API."""
 
     folder: Path
-    base_url: str = "http://127.0.0.1:9"  # nobody listens there
-    real: bool = False  # whether its commands are run by make itself
+    base_url: str = "http://127.0.0.1:9"  # nothing listens there
+    real: bool = False  # its commands are run by make itself
 
     @property
     def scans(self) -> Path:
@@ -75,7 +61,7 @@ class Station:
         return upright
 
     def environment(self, **settings: str) -> dict[str, str]:
-        """The environment of a command: nothing of this machine's own settings or key."""
+        """The environment of a command: none of this machine's own settings or key."""
         kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR")}
         return {
             **kept,
@@ -88,21 +74,16 @@ class Station:
         }
 
     def make(self, *words: str, **settings: str) -> Done:
-        """`make WORDS`: the commands that make says it would run, run one after the other.
+        """`make WORDS`: what the target runs, one after the other, in this process.
 
-        By forked.py, which saves each the second that its imports take; `real` stations run make.
+        A `real` station runs make itself, and so does a target that is not in targets.py.
         """
         environment = self.environment(**settings)
-        if self.real:
+        if self.real or words[0] not in TARGETS:
             return self._real_make(words, environment)
-        recipe = subprocess.check_output(
-            ["make", "-n", "--no-print-directory", *words], cwd=TOP, env=environment, text=True
-        )
         done = Done(0, "", "")
-        for line in recipe.splitlines():
-            python, script, *args = shlex.split(line)
-            assert python == ".venv/bin/python"
-            one = commands().run(script, *args, env=environment)
+        for script, *args in runs(*words):
+            one = in_process.run(script, *args, env=environment)
             done = Done(one.returncode, done.stdout + one.stdout, done.stderr + one.stderr)
             if done.returncode:
                 break
@@ -127,11 +108,11 @@ class Station:
         return done.stdout
 
     def error(self, *words: str, **settings: str) -> str:
-        """`make`, which has to fail in one clear line; returns that line."""
+        """`make`, which has to fail in one clear line, warnings apart; returns that line."""
         done = self.make(*words, **settings)
         assert done.returncode != 0, done.stdout
         lines = done.stderr.splitlines()
-        errors = [line for line in lines if not line.startswith("Warning: ")]
+        errors = [line for line in lines if not line.startswith(("Warning: ", "make: "))]
         assert len(errors) == 1, done.stderr
         assert errors[0].startswith("Error: ")
         assert "Traceback" not in done.stdout + done.stderr
@@ -203,7 +184,7 @@ class Station:
 
 
 def billed(ledger: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
-    """How often each image was paid for, by its digest, from the emulator's ledger."""
+    """How often each image was billed, by its digest, from the emulator's ledger."""
     count: dict[str, int] = {}
     for answer in ledger["answers"]:
         count[answer["image_sha256"]] = count.get(answer["image_sha256"], 0) + 1

@@ -1,6 +1,7 @@
 """`make browse` without a browser: what it answers, and what does no harm."""
 
 import csv
+import io
 import re
 import shutil
 import sqlite3
@@ -20,9 +21,11 @@ from flowsheets.batch.folder import request_key, write_lines
 from flowsheets.jobs import database, states
 from flowsheets.paths import PageId
 from pages import reading
+from results import put, row, save, sheet
 from station import PDF, Station
 
 SCRIPT = "<script>alert(1)</script>"
+LONG = "long " * 100_000
 STEM = PDF.removesuffix(".pdf")
 AT = {"requested_at": "2026-01-01T00:00:00+00:00"}
 
@@ -146,7 +149,7 @@ def test_the_scan_is_sent_once_and_then_only_asked_for(url: str, station: Statio
 
 def test_a_scan_that_is_not_there_is_said_in_its_place(url: str, station: Station) -> None:
     hidden = station.png(1).rename(station.png(1).with_suffix(".hidden"))
-    assert "There is no image of this page yet" in get(f"{url}/page/{page(1)}").text
+    assert "The image of this page is missing" in get(f"{url}/page/{page(1)}").text
     assert get(f"{url}/scan/{page(1)}.png").status == 404
     hidden.rename(station.png(1))
 
@@ -247,8 +250,8 @@ def test_a_row_is_marked_where_its_sheet_lay_on_the_scanner(url: str, station: S
     assert f'data-place="{place.block("bottom_left")}"' in shown
 
 
-def test_what_was_spent_is_told_as_make_cost_tells_it(url: str, station: Station) -> None:
-    assert "No answer that was paid for is noted yet" in get(url).text
+def test_what_was_spent_is_the_same_as_in_make_cost(url: str, station: Station) -> None:
+    assert "No response was billed yet" in get(url).text
     with closing(database.connect(station.data)) as db, database.transaction(db):
         for batch_id, mode, usd in (("batches/a", "batch", 0.04), (None, "realtime", 1.5)):
             row = {
@@ -301,7 +304,7 @@ def test_without_an_index_one_line_says_what_to_do(tmp_path: Path) -> None:
     station.data.mkdir()
     assert station.error("browse").endswith("flowsheets.db: is not there. Run make index")
     (station.data / "flowsheets.db").write_bytes(b"no database at all" * 100)
-    assert "is no index" in station.error("browse")
+    assert "is not an index" in station.error("browse")
     (station.data / "flowsheets.db").unlink()
     Database(station.data / "flowsheets.db").table("pages").create({"page": str})
     assert "of another version" in station.error("browse")
@@ -311,7 +314,7 @@ def test_without_an_index_one_line_says_what_to_do(tmp_path: Path) -> None:
 def test_a_port_in_use_is_one_line(station: Station, url: str) -> None:
     port = url.rpartition(":")[2]
     assert f"PORT: {port} cannot be used" in station.error("browse", f"PORT={port}")
-    assert "PORT: 'x' is no whole number" in station.error("browse", "PORT=x")
+    assert "PORT: 'x' is not a whole number" in station.error("browse", "PORT=x")
 
 
 def test_a_row_is_found_on_the_scan_where_the_form_rules_it() -> None:
@@ -321,6 +324,90 @@ def test_a_row_is_found_on_the_scan_where_the_form_rules_it() -> None:
     assert last.top + last.height == pytest.approx(100 * 3866 / 4200, abs=0.05)
     assert place.row("top_left", 99) == place.row("top_left", 20)
     assert place.row("top_right", 3, 2).height > 1.7 * place.row("top_right", 3).height
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A station with one page that a person verified, one draft, and one of odd texts."""
+    station = Station(tmp_path_factory.mktemp("odd"))
+    for number, status in ((1, "complete"), (2, "draft")):
+        put(station, number, sheet(row(0, f"machine {number}"), date="8/8/90"))
+        save(station, number, sheet(row(0, f"person {number}"), date="8/8/90"), status=status)
+    odd = [row(0, LONG), row(1, "nul \x00 and \x02 marks \x03 of odd"), row(2, "after it")]
+    put(station, 3, sheet(*odd, row(-1, "above"), row(10**30, "below")))
+    station.good("review")
+    with browsing(station) as url:
+        yield url
+
+
+def test_a_verified_page_says_who_and_when_wherever_it_is_shown(odd: str) -> None:
+    complete, draft = "Verified by Ada L. on 2026-03-01", "Draft by Ada L. on 2026-03-01"
+    first = get(f"{odd}/page/{page(1)}").text
+    assert f"<strong>{complete}.</strong>" in first
+    assert "person 1" in first
+    assert "machine" not in first
+    assert f"<strong>{draft}.</strong>" in get(f"{odd}/page/{page(2)}").text
+    assert "erified by" not in get(f"{odd}/page/{page(3)}").text
+    found = get(f"{odd}/search?q=person").text
+    assert complete in found
+    assert draft in found
+    assert "0 rows with" in get(f"{odd}/search?q=machine").text
+    assert complete in get(f"{odd}/month/1990-04").text
+    assert "2 pages have the text that a person verified." in get(odd).text
+    listed = get(f"{odd}/check").text
+    assert draft in listed
+    assert complete not in listed, "its date was looked at"
+
+
+def test_a_table_with_a_cell_of_any_length_is_whole(odd: str) -> None:
+    table = get(f"{odd}/flowsheets/entries.csv?_stream=on&page={page(3)}").text
+    limit = csv.field_size_limit(len(LONG) + 1)
+    rows = list(csv.DictReader(io.StringIO(table, newline="")))
+    csv.field_size_limit(limit)
+    assert [row["row_index"] for row in rows] == ["-1", "0", "1", "2", str(2**53 - 1)]
+    assert [row["raw_text"] for row in rows][1] == LONG
+    assert get(f"{odd}/flowsheets/entries.json?page={page(3)}").status == 200
+    assert "after it" in get(f"{odd}/page/{page(3)}").text
+
+
+def test_odd_texts_are_found_and_shown(odd: str) -> None:
+    assert "1 row with" in get(f"{odd}/search?q=marks").text
+    assert "1 row with" in get(f"{odd}/search?q=above").text
+    assert get(f"{odd}/page/{page(3)}").text.count('data-place="') > 5
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select randomblob(900000000)",
+        "select hex(zeroblob(400000000))",
+        "with recursive n(i) as (select 1 union all select i + 1 from n)"
+        " select zeroblob(3000000), i from n",
+        "select " + ", ".join(["zeroblob(3000000)"] * 300),
+        "select group_concat(raw_text, hex(zeroblob(2000000))) from entries",
+    ],
+)
+def test_a_query_that_asks_for_all_memory_is_refused(url: str, sql: str) -> None:
+    answer = get(f"{url}/flowsheets.json?sql={quote(sql)}")
+    assert answer.status == 400, answer.text[:200]
+    assert get(url).status == 200
+
+
+IMAGE = {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+LINK = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+FRAME = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_another_sites_page_may_link_to_a_page_and_do_nothing_else(url: str, site: str) -> None:
+    one = f"{url}/page/{page(1)}"
+    query = f"{url}/flowsheets?sql=select+1"
+    assert get(one, **{"Sec-Fetch-Site": site}, **LINK).status == 200
+    for asked, how in ((query, IMAGE), (query, LINK), (one, IMAGE), (one, FRAME), (query, {})):
+        refused = get(asked, **{"Sec-Fetch-Site": site}, **how)
+        assert (refused.status, "Another site's page" in refused.text) == (403, True)
+    for own in ("same-origin", "none"):
+        assert get(query, **{"Sec-Fetch-Site": own}, **IMAGE).status == 200
 
 
 def _hostile() -> dict[str, Any]:

@@ -97,7 +97,7 @@ def test_a_cache_is_shown_without_its_contents(api: httpx2.Client) -> None:
 
 
 def test_a_cache_ends_with_its_ttl_which_can_be_moved(tmp_path: Path) -> None:
-    with running_emulator(tmp_path) as emulator, client(emulator) as api:
+    with running_emulator(tmp_path, "--still") as emulator, client(emulator) as api:
         name = create_cache(api).json()["name"]
         emulator.advance(299)
         moved = api.patch(f"/v1beta/{name}", json={"ttl": "1000s"})

@@ -266,6 +266,87 @@ def test_answer_new_field(api: httpx2.Client, emulator: Emulator) -> None:
     assert _is_page(response, 1)
 
 
+def test_answer_finish(api: httpx2.Client, emulator: Emulator) -> None:
+    emulator.faults(answer_finish="0:SAFETY,SPII")
+    assert emulator.faults() == {"answer_finish": "0:SAFETY,SPII"}
+    name = create_batch(api, page_lines(2))
+    until(api, name)
+    lines = {line["key"]: line for line in result_lines(download(api, name))}
+    finishes = [lines[key]["response"]["candidates"][0]["finishReason"] for key in ("0", "1")]
+    assert finishes == ["SAFETY", "SPII"]
+    assert generate(api, page_request(1)).json()["candidates"][0]["finishReason"] == "SPII"
+
+
+@pytest.mark.parametrize(
+    ("fault", "begin", "end"),
+    [
+        ("answer_stray_end", "{", '}."\n}'),
+        ("answer_fenced", "Here is the transcription:\n```json\n{", "}\n```"),
+        ("answer_bom", "\ufeff{", "}"),
+        ("answer_list_of_one", "[{", "}]"),
+        ("answer_endless_list", '{"page_date_raw": "\\ud83c\\udfb5", "quadrants": [[', "[[["),
+    ],
+)
+def test_a_spoilt_envelope(
+    api: httpx2.Client, emulator: Emulator, fault: str, begin: str, end: str
+) -> None:
+    text = text_of(faulty(api, emulator, fault))
+    assert text.startswith(begin)
+    assert text.endswith(end)
+
+
+def test_answer_twice_and_answer_two_pages(api: httpx2.Client, emulator: Emulator) -> None:
+    text = text_of(faulty(api, emulator, "answer_twice"))
+    assert text[: len(text) // 2] == text[len(text) // 2 :]
+    emulator.faults(answer_twice=None)
+    decoder = json.JSONDecoder()
+    text = text_of(faulty(api, emulator, "answer_two_pages"))
+    first, end = decoder.raw_decode(text)
+    second, _ = decoder.raw_decode(text, end)
+    assert first | {"comments_raw": "another page"} == second != first
+
+
+def test_answer_null_part(api: httpx2.Client, emulator: Emulator) -> None:
+    response = faulty(api, emulator, "answer_null_part")
+    assert response["candidates"][0]["content"]["parts"][-1] == {"text": None}
+
+
+def test_answer_null_lists_null_words_and_other_letters(
+    api: httpx2.Client, emulator: Emulator
+) -> None:
+    emulator.faults(answer_null_lists="all", answer_null_words="all")
+    page = json.loads(text_of(faulty(api, emulator, "answer_other_letters")))
+    assert (page["oddities"], page["page_date_raw"]) == (None, "null")
+    first, second = page["quadrants"][:2]
+    assert (first["position"], second["position"]) == ("TOP_LEFT", "top-right")
+    assert (first["jock_raw"], second["jock_raw"]) == ("null", "None")
+    assert (first["entries"][0]["confidence"], second["entries"]) == ("High", None)
+
+
+def test_answer_half_character(api: httpx2.Client, emulator: Emulator) -> None:
+    assert r"\ud83c\u0000" in text_of(faulty(api, emulator, "answer_half_character"))
+
+
+def test_answer_row_1000_and_answer_long_number(api: httpx2.Client, emulator: Emulator) -> None:
+    assert '"row_index":1000' in text_of(faulty(api, emulator, "answer_row_1000"))
+    assert "7" * 5000 in text_of(faulty(api, emulator, "answer_long_number"))
+
+
+def test_line_error_text_line_status_text_and_line_error_in_response(
+    api: httpx2.Client, emulator: Emulator
+) -> None:
+    emulator.faults(line_error_text="0", line_status_text="1", line_error_in_response="2")
+    name = create_batch(api, page_lines(3))
+    until(api, name)
+    lines = {line["key"]: line for line in result_lines(download(api, name))}
+    assert isinstance(lines["0"]["error"], str)
+    assert isinstance(lines["1"]["status"], str)
+    assert lines["2"]["response"]["error"]["code"] == 13
+    assert emulator.ledger()["answers"] == [] or name not in {
+        answer.get("batch") for answer in emulator.ledger()["answers"]
+    }
+
+
 # Batches
 
 
@@ -343,6 +424,61 @@ def test_batch_stays_pending_and_batch_stays_running(
     assert state(until(api, name)) == "SUCCEEDED"
 
 
+def test_batch_partially_succeeded(api: httpx2.Client, emulator: Emulator) -> None:
+    emulator.faults(batch_partially_succeeded=True)
+    name = create_batch(api, page_lines(1))
+    reply = until(api, name, "PARTIALLY_SUCCEEDED")
+    assert reply["done"] is True
+    assert reply["response"]["responsesFile"]
+    assert len(result_lines(download(api, name))) == 1
+
+
+def test_cancelled_before_succeeded(api: httpx2.Client, emulator: Emulator) -> None:
+    emulator.faults(cancelled_before_succeeded=2)
+    name = create_batch(api, page_lines(1))
+    reply = until(api, name)
+    assert (state(reply), reply["error"]["code"], "response" in reply) == ("CANCELLED", 13, False)
+    assert state(api.get(f"/v1beta/{name}").json()) == "CANCELLED"
+    reply = api.get(f"/v1beta/{name}").json()
+    assert (state(reply), "error" in reply) == ("SUCCEEDED", False)
+    assert reply["response"]["responsesFile"]
+
+
+def test_file_while_running(api: httpx2.Client, emulator: Emulator) -> None:
+    emulator.faults(file_while_running=1)
+    name = create_batch(api, page_lines(3))
+    shown = wait_for(lambda: (r := api.get(f"/v1beta/{name}").json()).get("response") and r)
+    assert (state(shown), "done" in shown) == ("RUNNING", False)
+    assert [line["key"] for line in result_lines(download(api, name))] == ["0"]
+    emulator.faults(file_while_running=None)
+    until(api, name, "SUCCEEDED")
+    assert len(result_lines(download(api, name))) == 3
+
+
+def test_file_short(api: httpx2.Client, emulator: Emulator) -> None:
+    emulator.faults(file_short=2)
+    name = create_batch(api, page_lines(4))
+    assert until(api, name)["metadata"]["batchStats"]["successfulRequestCount"] == "4"
+    file = api.get(f"/v1beta/files/{name.replace('batches/', 'batch-')}").json()
+    lengths = [len(content := download(api, name))]
+    assert file["sizeBytes"] == str(len(content))  # nothing says that there is more to come
+    lengths += [len(download(api, name)) for _ in range(3)]
+    assert lengths[0] == lengths[1] < lengths[2] == lengths[3]
+    assert len(result_lines(download(api, name))) == 4
+
+
+@pytest.mark.parametrize(
+    ("setting", "codes"),
+    [("all:14", [14, 14, 14]), ("half:13", [13, None, 13]), ("1:1", [None, 1, None])],
+)
+def test_line_error_for_all_rows_half_of_them_or_one(
+    api: httpx2.Client, emulator: Emulator, setting: str, codes: list[int | None]
+) -> None:
+    assert emulator.faults(line_error=setting) == {"line_error": setting}
+    lines = run_batch(api, page_lines(3))
+    assert [line.get("error", {}).get("code") for line in lines] == codes
+
+
 # Creating a batch
 
 
@@ -387,11 +523,11 @@ def test_a_429_reads_as_recorded(api: httpx2.Client, emulator: Emulator) -> None
 
 def test_a_client_may_give_up_before_the_time_out(api: httpx2.Client, emulator: Emulator) -> None:
     emulator.faults(create_timeout_after=1)
-    api.timeout = httpx2.Timeout(0.2)
     file_name = upload_lines(api, page_lines(1))
+    api.timeout = httpx2.Timeout(0.2)
     with pytest.raises(httpx2.ReadTimeout):
         create(api, file_name, "given up")
-    assert emulator.ledger()["batches"][-1]["displayName"] == "given up"
+    wait_for(lambda: emulator.ledger()["batches"][-1]["displayName"] == "given up")
 
 
 def test_listing_lag(api: httpx2.Client, emulator: Emulator) -> None:
@@ -405,7 +541,134 @@ def test_listing_lag(api: httpx2.Client, emulator: Emulator) -> None:
     assert api.get(f"/v1beta/{name}").status_code == 200
 
 
+def test_listings_that_are_odd(api: httpx2.Client, emulator: Emulator) -> None:
+    name = create_batch(api, page_lines(1))
+    emulator.faults(listing_metadata_null=True, listing_null=1)
+    assert api.get("/v1beta/batches").json() == {"operations": None}
+    operations = _listing(api)
+    assert operations[0] == {"name": "batches/0strange0", "metadata": None}
+    assert operations[1]["name"] == name
+
+
+def test_create_name_number(api: httpx2.Client, emulator: Emulator) -> None:
+    emulator.faults(create_name_number=1)
+    assert create(api, upload_lines(api, page_lines(1)), "numbered").json()["name"] == 5
+    assert emulator.ledger()["batches"][-1]["displayName"] == "numbered"
+
+
 # The other calls
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "body"),
+    [
+        ("upload_no_file", 200, {}),
+        ("upload_error_200", 200, 400),
+        ("upload_refuses_jsonl", 400, 400),
+    ],
+)
+def test_an_upload_whose_last_answer_is_odd(
+    api: httpx2.Client, emulator: Emulator, fault: str, status: int, body: Any
+) -> None:
+    emulator.faults(**{fault: 1})
+    url = start_upload(api, 2, "application/jsonl").headers["x-goog-upload-url"]
+    last = send(api, url, b"{}")
+    assert (last.status_code, last.headers["x-goog-upload-status"]) == (status, "final")
+    assert last.json().get("error", {}).get("code", {}) == body
+    assert upload_lines(api, page_lines(1))
+
+
+def test_an_upload_whose_first_answer_is_odd(api: httpx2.Client, emulator: Emulator) -> None:
+    emulator.faults(upload_no_address=1, storage_429=1)
+    refused = start_upload(api, 2, "text/plain")
+    assert refused.status_code == 429
+    assert refused.json()["error"]["message"].endswith("file_storage_bytes, limit: 21474836480")
+    without = start_upload(api, 2, "text/plain")
+    assert (without.json(), "x-goog-upload-url" in without.headers) == ({}, False)
+    assert upload_lines(api, page_lines(1))
+
+
+def test_metadata_of_results_that_is_odd(api: httpx2.Client, emulator: Emulator) -> None:
+    name = create_batch(api, page_lines(1))
+    until(api, name)
+    path = f"/v1beta/files/{name.replace('batches/', 'batch-')}"
+    emulator.faults(results_size_0=True)
+    file = api.get(path).json()
+    assert (file["sizeBytes"], "sha256Hash" in file) == ("0", False)
+    emulator.faults(results_get_400=True)
+    assert api.get(path).status_code == 400
+    uploaded = upload_lines(api, page_lines(1))
+    assert api.get(f"/v1beta/{uploaded}").json()["sizeBytes"] != "0"
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "words"),
+    [
+        ("place_400", 400, "User location is not supported"),
+        ("schema_400", 400, "too many states"),
+        ("spending_429", 429, "monthly spending cap"),
+    ],
+)
+def test_refusals_that_meet_every_request_to_a_model(
+    api: httpx2.Client, emulator: Emulator, fault: str, status: int, words: str
+) -> None:
+    before = len(emulator.ledger()["answers"])
+    file = upload_lines(api, page_lines(1))
+    emulator.faults(**{fault: 2})
+    for refused in (generate(api, page_request(1)), create(api, file)):
+        assert refused.status_code == status
+        assert words in refused.json()["error"]["message"]
+    assert api.get("/v1beta/batches").status_code == 200
+    assert len(emulator.ledger()["answers"]) == before
+    assert generate(api, page_request(1)).status_code == 200
+
+
+def test_something_in_between_answers_and_nothing_is_carried_out(
+    api: httpx2.Client, emulator: Emulator
+) -> None:
+    file, before = upload_lines(api, page_lines(1)), emulator.ledger()
+    emulator.faults(html_200=1, string_200=1)
+    page = create(api, file)
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert generate(api, page_request(1)).json() == "ok"
+    emulator.faults(html_200=True, between_only=":generateContent")
+    assert api.get("/v1beta/batches").json()["operations"]
+    assert "Welcome" in generate(api, page_request(1)).text
+    emulator.faults(html_200=None, between_only=None, redirect="http://127.0.0.1:9")
+    there = api.get("/v1beta/batches")
+    assert (there.status_code, there.headers["location"]) == (
+        302,
+        "http://127.0.0.1:9/v1beta/batches",
+    )
+    emulator.faults(redirect=None)
+    after = emulator.ledger()
+    assert (after["batches"], after["answers"]) == (before["batches"], before["answers"])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example"},
+        {"host": "evil.example:8089"},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1.evil.example"},
+    ],
+)
+def test_no_web_page_reaches_the_api_or_its_controls(
+    api: httpx2.Client, emulator: Emulator, headers: dict[str, str]
+) -> None:
+    for path in ("/v1beta/batches", "/emulator/ledger", "/emulator/faults"):
+        assert api.get(path, headers=headers).status_code == 403
+    refused = api.post("/emulator/faults", json={"all_503": True}, headers=headers)
+    assert refused.status_code == 403
+    assert emulator.faults() == {}
+
+
+def test_a_page_of_this_machine_reaches_the_api(api: httpx2.Client, emulator: Emulator) -> None:
+    for host in ("127.0.0.1", "localhost", "[::1]"):
+        local = {"host": f"{host}:{emulator.port}", "origin": f"http://{host}:8001"}
+        assert api.get("/v1beta/batches", headers=local).status_code == 200
 
 
 def test_upload_500_takes_nothing_of_the_chunk(api: httpx2.Client, emulator: Emulator) -> None:
@@ -437,7 +700,7 @@ def test_downloads_that_go_wrong(api: httpx2.Client, emulator: Emulator) -> None
     assert len(other) == len(content)
     assert result_lines(other)
     assert sum(a != b for a, b in zip(content, other, strict=True)) == 1
-    for fault, status in (("download_404", 404), ("download_403", 403)):
+    for fault, status in (("download_404", 404), ("download_403", 403), ("download_400", 400)):
         emulator.faults(**{fault: 1})
         with pytest.raises(httpx2.HTTPStatusError) as refused:
             download(api, name)

@@ -84,3 +84,9 @@ def test_a_folder_of_batches_that_cannot_be_read_is_one_clear_line(station: Stat
             assert len(done.stderr.splitlines()) == 1
     finally:
         batches.chmod(0o755)
+
+
+def test_a_shell_with_pythonsafepath_runs_the_commands_all_the_same(station: Station) -> None:
+    station.real = True
+    station.scan(1)
+    assert "1 new" in station.good("discover", PYTHONSAFEPATH="1")

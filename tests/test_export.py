@@ -41,14 +41,21 @@ def test_a_line_a_play_with_all_that_is_known_of_it(station: Station) -> None:
         "dj": "SCOTT",
         "artist": "Bongwater",
         "track": "Too Much Sleep",
+        "artist_guess": None,
+        "artist_rule": "one_dash",
         "raw_text": "Bongwater - Too",
         "text": "Bongwater - Too Much Sleep",
         "type_raw": "H",
         "confidence": "high",
         "notes": "other",
+        "crossed_out": 0,
+        "verified": None,
+        "verified_by": None,
+        "verified_at": None,
     }
     assert _jsonl(station) == [expected]
-    assert _csv(station) == [{column: str(value) for column, value in expected.items()}]
+    texts = {column: "" if value is None else str(value) for column, value in expected.items()}
+    assert _csv(station) == [texts]
     dictionary = (station.data / "export" / "plays.dictionary.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in dictionary] == ["column", *expected, "(any)"]
 

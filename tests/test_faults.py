@@ -335,7 +335,7 @@ def test_each_strange_answer_is_its_own_pages_matter(online: Station, emulator: 
         (2, "RECITATION"),
         (3, "MAX_TOKENS"),
         (4, "blocked"),
-        (5, "no JSON"),
+        (5, "not_json"),
         (6, "quadrants"),
         (8, "INVALID_ARGUMENT"),
         (9, "RESOURCE_EXHAUSTED"),

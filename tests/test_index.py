@@ -6,7 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from flowsheets.index import tables
+from flowsheets.index import artists, tables
 from flowsheets.jobs import database, states
 from flowsheets.paths import PageId
 from results import ask, indexed, indexed_anew, put, row, sheet
@@ -15,7 +15,7 @@ from station import PDF, Station
 PAGE = "1990/April 1990/1990-04apr0106/page-01"
 
 
-def test_a_page_and_its_rows_stand_in_their_tables(station: Station) -> None:
+def test_a_page_and_its_rows_are_in_their_tables(station: Station) -> None:
     page = sheet(
         row(0, "Bongwater - Too Much Sleep", type_raw="H"),
         row(3, "X-Ray Spex Identity", "low", oddities=["an arrow"]),
@@ -28,7 +28,7 @@ def test_a_page_and_its_rows_stand_in_their_tables(station: Station) -> None:
         station,
         "SELECT page, pdf_path, page_number, status, page_date_raw, page_date, pdf_first_date,"
         " pdf_last_date, comments_raw, entry_count, low_count, high_count, oddity_count,"
-        " confidence, model_version, way FROM pages",
+        " confidence, model_version, mode FROM pages",
     )
     dates = ("Sun 4/1/90", "1990-04-01", "1990-04-01", "1990-04-06")
     assert pages == [
@@ -58,12 +58,41 @@ def test_a_page_and_its_rows_stand_in_their_tables(station: Station) -> None:
     assert ask(station, "PRAGMA foreign_key_check") == []
 
 
-def test_only_one_plain_dash_parts_artist_and_track(station: Station) -> None:
-    texts = ["A – B", "A — B", "A-B", "A- B", "A - B - C", " - B", "A - ", "10,000 Maniacs - Hey"]
+def test_artist_and_track_are_parted_by_a_sign_and_the_rule_is_named(station: Station) -> None:
+    nothing = (None, None, None, None)
+    texts = {
+        "A – B": ("A", "B", None, "one_dash"),
+        "10,000 Maniacs — Hey": ("10,000 Maniacs", "Hey", None, "one_dash"),
+        "Louvin Brothers - Yoo Hoo - Live": (
+            "Louvin Brothers",
+            "Yoo Hoo - Live",
+            None,
+            "first_dash",
+        ),
+        'Loop "Afterglow"': ("Loop", "Afterglow", None, "quotes"),
+        "Stooges “1969” (live)": ("Stooges", "1969 (live)", None, "quotes"),
+        'MC 900 Ft "Real Black Angel': ("MC 900 Ft", "Real Black Angel", None, "quotes"),
+        "Soulside : Hate": ("Soulside", "Hate", None, "colon"),
+        "LEMONHEADS- HOME": (None, None, "LEMONHEADS", "half_dash"),
+        "Art Tatum    Humoresque": (None, None, "Art Tatum", "gap"),
+        "King Crimson Industry": (None, None, "King Crimson Industry", "whole_row"),
+        'Clarence "Frogman" Henry': (None, None, 'Clarence "Frogman" Henry', "whole_row"),
+        "X-Ray Spex": (None, None, "X-Ray Spex", "whole_row"),
+        "2:30 News": (None, None, "2:30 News", "whole_row"),
+        '"Giant Steps"': nothing,
+        "- Bad Brains": nothing,
+        '"': nothing,
+    }
     put(station, 1, sheet(*(row(n, text) for n, text in enumerate(texts))))
-    found = indexed(station, "SELECT artist, track FROM entries ORDER BY row_index")
-    nothing = (None, None)
-    assert found == [("A", "B"), ("A", "B"), *[nothing] * 5, ("10,000 Maniacs", "Hey")]
+    columns = "raw_text, artist, track, artist_guess, artist_rule"
+    found = indexed(station, f"SELECT {columns} FROM entries ORDER BY ordinal")
+    assert {text: tuple(parts) for text, *parts in found} == texts
+    assert ask(station, "SELECT count(*) FROM plays_by_artist") == [(7,)], "no guess among them"
+
+
+@pytest.mark.parametrize("piece", ["x", "a ", '"a', ": ", "- ", "a -", "  ", "-"])
+def test_a_cell_of_any_length_is_parted_in_no_time(piece: str) -> None:
+    artists.of(piece * 100_000)  # a pattern that goes back over it takes minutes
 
 
 def test_a_continuation_row_is_joined_to_the_row_above_and_kept(station: Station) -> None:
@@ -85,7 +114,7 @@ def test_a_continuation_row_is_joined_to_the_row_above_and_kept(station: Station
         ("t/04", "NCS", None),
     ]
     assert ask(station, "SELECT track FROM plays WHERE row_index = 1") == [("too sleep much",)]
-    assert ask(station, "SELECT sum(play_count) FROM blocks") == [(2,)]  # not the crossed-out row
+    assert ask(station, "SELECT sum(play_count) FROM blocks") == [(3,)]
 
 
 def test_one_dj_is_one_whatever_the_capitals(station: Station) -> None:
@@ -103,8 +132,8 @@ def test_views_answer_what_people_ask(station: Station) -> None:
             station, number, sheet(row(0, f"{artist} - Beat"), hour_raw=hour, date=f"4/{number}/90")
         )
     by_artist = indexed(station, "SELECT * FROM plays_by_artist")
-    assert by_artist == [("Ramones", 2, "1990-04-01", "1990-04-02")]
-    assert ask(station, "SELECT * FROM plays_by_hour WHERE plays > 0") == [("2am", 2, 2)]
+    assert by_artist == [("Ramones", 2, 0, "1990-04-01", "1990-04-02")]
+    assert ask(station, "SELECT * FROM plays_by_hour WHERE plays > 0") == [("2am", 2, 0, 2)]
     assert ask(station, "SELECT * FROM pages_by_month") == [("1990-04", "completed", 2)]
 
 
@@ -161,7 +190,7 @@ def test_every_page_of_jobs_is_there_and_a_page_that_left_is_not(station: Statio
     assert ask(station, "SELECT count(*) FROM entries") == [(0,)]
 
 
-def test_way_and_cost_come_from_the_usage_table_where_there_is_one(station: Station) -> None:
+def test_mode_and_cost_come_from_the_usage_table_where_there_is_one(station: Station) -> None:
     for number in (1, 2, 3):
         put(station, number, sheet(row(0, "one")))
     db = database.connect(station.data)
@@ -172,18 +201,18 @@ def test_way_and_cost_come_from_the_usage_table_where_there_is_one(station: Stat
     table.insert(usage | {"mode": "realtime", "usd": 0.02, "requested_at": "2026-01-02"})
     db.conn.commit()
     db.close()
-    rows = indexed(station, "SELECT way, round(usd, 4) FROM pages")
+    rows = indexed(station, "SELECT mode, round(usd, 4) FROM pages")
     assert rows == [("realtime", 0.03), (None, None), ("batch", None)]
 
 
 def test_a_damaged_result_is_one_warning_and_a_page_without_one(station: Station) -> None:
     put(station, 1, sheet(row(0, "one")))
-    for number, damage in ((2, "{"), (3, "[]"), (4, json.dumps(sheet(row(10**30, "x"))))):
+    for number, damage in ((2, "{"), (3, "[]"), (4, json.dumps(sheet(row(0, "x", "sure"))))):
         put(station, number, {}).write_text(damage)
     done = station.make("index")
     assert done.returncode == 0
     warnings = done.stderr.splitlines()
-    assert [line.split(" is no result")[0][-7:] for line in warnings] == [
+    assert [line.split(" is not a result")[0][-7:] for line in warnings] == [
         "02.json",
         "03.json",
         "04.json",
@@ -223,7 +252,7 @@ def test_a_reader_sees_the_old_state_until_the_new_one_is_whole(
     reader.close()
 
 
-def test_an_index_that_is_no_database_is_one_clear_line(station: Station) -> None:
+def test_an_index_that_is_not_a_database_is_one_clear_line(station: Station) -> None:
     put(station, 1, sheet(row(0, "one")))
     (station.data / "flowsheets.db").write_text("not a database, and long enough to be read" * 9)
     assert "flowsheets.db: cannot be written" in station.error("index")
@@ -238,12 +267,13 @@ def test_an_index_of_another_version_is_built_anew(station: Station) -> None:
     assert indexed(station, "SELECT text FROM plays") == [("one",)]
 
 
-def test_a_crossed_out_row_is_a_play_that_no_count_has(station: Station) -> None:
+def test_a_crossed_out_row_is_a_play_and_a_column_says_so(station: Station) -> None:
     crossed = row(1, "Wire - Map Ref") | {"notes": "crossed_out"}
     put(station, 1, sheet(row(0, "Wire - Outdoor Miner"), crossed))
     indexed_anew(station)
-    assert ask(station, "SELECT count(*) FROM plays") == [(2,)]
-    assert ask(station, "SELECT artist, plays FROM plays_by_artist") == [("Wire", 1)]
+    assert ask(station, "SELECT crossed_out FROM plays ORDER BY row_index") == [(0,), (1,)]
+    counted = "SELECT artist, plays, crossed_out FROM plays_by_artist"
+    assert ask(station, counted) == [("Wire", 2, 1)]
 
 
 def test_what_goes_leaves_the_search(station: Station) -> None:
@@ -266,3 +296,64 @@ def test_a_contradicting_date_of_an_older_result_is_on_the_list_of_make_status(
     put(station, 1, sheet(row(0, "one")) | {"page_date_raw": "Sun 7/1/90"})
     station.good("index")
     assert "1 page to check" in station.good("status")
+
+
+def test_blank_rows_are_no_plays(station: Station) -> None:
+    crossed = row(1, " ", notes="crossed_out")
+    put(
+        station,
+        1,
+        sheet(row(0, "Wire - Map"), crossed, row(2, "Ref", notes="continuation"), row(3, "\u200b")),
+    )
+    assert indexed(station, "SELECT text FROM plays") == [("Wire - Map Ref",)]
+    assert ask(station, "SELECT play_count FROM blocks LIMIT 1") == [(1,)]
+    assert ask(station, "SELECT count(*) FROM entries") == [(4,)]
+
+
+def test_shapes_that_the_existing_pipeline_accepts_are_indexed(station: Station) -> None:
+    page = sheet(
+        row(0, "one", notes="Crossed out, I think"),
+        row(1, "two", notes="Crossed-out"),
+        row(1000, "three"),
+        row(10**30, "four"),
+        row(-1, "five", oddities=None),
+    )
+    path = put(station, 1, page)
+    path.write_text(path.read_text().replace('.690591Z"', '"'))  # a time without its zone
+    rows = indexed(station, "SELECT raw_text, notes, crossed_out FROM entries ORDER BY ordinal")
+    assert rows == [
+        ("five", None, 0),
+        ("one", "Crossed out, I think", 0),
+        ("two", "Crossed-out", 1),
+        ("three", None, 0),
+        ("four", None, 0),
+    ]
+    ((reason, detail),) = ask(station, "SELECT reason, detail FROM reviews")
+    assert (reason, "-1, 1000, 1000" in detail) == ("row_numbers", True)
+    station.good("export")
+
+
+def test_a_completed_page_whose_result_is_missing_is_named(station: Station) -> None:
+    put(station, 1, sheet(row(0, "one"))).unlink()
+    put(station, 2, sheet(row(0, "two"))).unlink()
+    put(station, 3, sheet(row(0, "three")))
+    done = station.make("index")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Warning: 2 pages: completed, and the result file is missing. First ")
+    assert f"{PAGE}: " in line
+    found = ask(station, "SELECT page, reason FROM reviews")
+    assert found == [(PAGE, "result_missing"), (f"{PAGE[:-2]}02", "result_missing")]
+
+
+def test_odd_bytes_in_a_result_are_read_and_odd_rows_of_jobs_db_stop_nothing(
+    station: Station,
+) -> None:
+    path = put(station, 1, sheet(row(0, "one \ud83c half"), row(1, "two")))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    db = database.connect(station.data)
+    states.register(db, [PageId("x" * 5000 + ".pdf", 1), PageId("nul\0.pdf", 1)])
+    db.execute("UPDATE jobs SET verified_path = ? WHERE page_number = 1", ["/" + "y" * 5000])
+    db.conn.commit()
+    db.close()
+    assert indexed(station, "SELECT text FROM plays") == [("one \ufffd half",), ("two",)]
+    assert ask(station, "SELECT count(*) FROM reviews") == [(3,)]

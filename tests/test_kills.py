@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from emulator_process import Emulator
-from forked import Done, commands
+import in_process
+from emulator_process import Emulator, wait_for
+from forked import Done
 from station import Station, billed
 
 PAGES = 2
@@ -26,18 +27,19 @@ BEFORE = {
 
 
 def run(station: Station, script: str, **more: str) -> Done:
-    return commands().run(f"scripts/{script}", env=station.environment(**more))
+    return in_process.run(f"scripts/{script}", env=station.environment(**more))
 
 
 def settle(station: Station) -> None:
     """What cron and a person do next, until nothing is left to do."""
-    for _ in range(100):
+
+    def all_completed() -> bool:
         for script in ("build_requests.py", "submit.py", "fetch.py"):
             done = run(station, script)
             assert done.returncode == 0, done.stderr
-        if set(station.statuses()) == {"completed"}:
-            return
-    raise AssertionError(station.statuses())
+        return set(station.statuses()) == {"completed"}
+
+    wait_for(all_completed)
 
 
 def ready(station: Station, script: str) -> None:
@@ -45,14 +47,7 @@ def ready(station: Station, script: str) -> None:
     for earlier in BEFORE[script]:
         assert run(station, earlier).returncode == 0
     if script == "fetch.py":
-        wait_until_it_ended(station)
-
-
-def wait_until_it_ended(station: Station) -> None:
-    for _ in range(500):
-        if "SUCCEEDED" in run(station, "status.py").stdout:
-            return
-    raise AssertionError("the batch never ended")
+        wait_for(lambda: "SUCCEEDED" in run(station, "status.py").stdout)
 
 
 def bought(emulator: Emulator, before: dict[str, int]) -> list[int]:

@@ -9,7 +9,8 @@ from emulator_process import Emulator, wait_for
 from flowsheets.jobs import database, date_checks, states
 from flowsheets.money import usage
 from flowsheets.paths import PageId
-from station import TOP, Station
+from results import put, row, sheet
+from station import PDF, TOP, Station
 
 
 def test_pages_by_status_and_open_batches(station: Station) -> None:
@@ -30,33 +31,48 @@ def test_bars_are_as_long_as_the_shares(station: Station) -> None:
     assert pending.count("#") == 48
 
 
-def test_failed_pages_are_grouped_by_reason_the_most_frequent_first(station: Station) -> None:
+def test_failed_pages_are_grouped_by_code_the_most_frequent_first(station: Station) -> None:
     pages(
         station,
         20,
         failed=[
-            "the answer was cut off after 900 tokens (MAX_TOKENS)",
-            "the answer was cut off after 1200 tokens (MAX_TOKENS)",
-            "/scans/April 1990/1990-04apr0106.pdf is not there",
-            "/scans/May 1990/1990-05may0106.pdf is not there",
-            "/scans/June 1990/1990-06jun0106.pdf is not there",
-            "blocked:\x1b[31m SAFETY",
-            'a "brace" too much',
-            'a "bracket" too much',
-            *("RECITATION", "SPII", "OTHER"),
+            "wrong_shape: the response does not fit: quadrants.0.hour_raw: 1",
+            "wrong_shape: the response does not fit: quadrants.1.entries.7.notes: 22",
+            "wrong_shape: the response does not fit: oddities",
+            "no_pdf: /scans/May 1990/1990-05may0106.pdf is missing",
+            "no_pdf: /scans/June 1990/1990-06jun0106.pdf is missing",
+            "row_error_13: the API answered\x1b[31m 13 INTERNAL",
+            "the answer was cut off after 900 tokens",  # older rows have no code
+            "the answer was cut off after 901 tokens",
+            "the answer was cut off after 901 tokens",
+            *("Error: one", "Error: two", "RECITATION"),
         ],
     )
     said = station.good("status", MAX_ATTEMPTS="1")
     groups = re.findall(r"^ +(\d+)  (.*)", said, re.MULTILINE)
-    assert groups[0] == ("3", "/scans/June 1990/1990-06jun0106.pdf is not there")
+    assert groups[0] == ("3", "wrong_shape: the response does not fit: oddities")
     assert sorted(groups[1:3]) == [
-        ("2", 'a "bracket" too much'),
-        ("2", "the answer was cut off after 1200 tokens (MAX_TOKENS)"),
+        ("2", "no_pdf: /scans/June 1990/1990-06jun0106.pdf is missing"),
+        ("2", "the answer was cut off after 901 tokens"),
     ]
-    assert ("1", "blocked:[31m SAFETY") in groups
+    assert ("1", "row_error_13: the API answered[31m 13 INTERNAL") in groups
     assert len(groups) == 5
-    assert "and 2 more reasons" in said
-    assert "11 with no tries left" in said
+    assert "and 3 more reasons" in said
+    assert "12 with no tries left" in said
+
+
+def test_refused_pages_are_counted_apart_with_the_way_out(station: Station) -> None:
+    refused = [
+        "recitation: the model stopped: RECITATION",
+        "max_tokens: the response was cut off after 32768 tokens (MAX_TOKENS)",
+        "max_tokens: the response was cut off after 32769 tokens (MAX_TOKENS)",
+    ]
+    pages(station, 20, failed=[*refused, "not_json: the response is not JSON"])
+    for attempts in ("1", "3"):  # whether they have tries left or not
+        said = station.good("status", MAX_ATTEMPTS=attempts)
+        waits = "3 wait for you: make retry CODE=max_tokens; another GEMINI_MODEL may read them"
+        assert waits in said.splitlines()
+    assert "1 with no tries left" in station.good("status", MAX_ATTEMPTS="1")
 
 
 def test_an_ordinary_station_fits_a_screen_of_24_lines_of_80(
@@ -129,3 +145,12 @@ def test_help_and_status_import_no_sdk(station: Station) -> None:
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_completed_pages_without_a_result_file_are_named(station: Station) -> None:
+    put(station, 1, sheet(row(0, "one")))
+    assert "no result file" not in station.good("status")
+    for number in (2, 3):
+        put(station, number, sheet(row(0, "two"))).unlink()
+    line = f"2 completed pages have no result file, first {PDF} page 2. Next: make rebuild"
+    assert line in station.good("status").splitlines()

@@ -48,7 +48,7 @@ def test_a_failed_page_is_tried_again_until_it_has_no_tries_left(
         assert "0 completed, 1 failed" in online.good("process", MAX_ATTEMPTS="2")
         row = online.rows()[0]
         assert (row["status"], row["attempts"]) == ("failed", attempt)
-        assert "no JSON" in row["last_error"]
+        assert "not_json" in row["last_error"]
     assert "processed 0 pages" in online.good("process", MAX_ATTEMPTS="2")
 
 

@@ -285,7 +285,7 @@ def test_a_clock_that_was_a_day_off_at_the_create_changes_no_grace(
     assert "unclear" in online.error("batch-submit", SUBMIT_GRACE="3600")
     assert len(emulator.ledger()["batches"]) == known
     # … and after it.
-    assert online.good("batch-submit", SUBMIT_GRACE="1")
+    wait_for(lambda: online.make("batch-submit", SUBMIT_GRACE="1").returncode == 0)
     assert len(emulator.ledger()["batches"]) == known + 1
 
 

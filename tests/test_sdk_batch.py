@@ -8,6 +8,7 @@ import pytest
 
 import recording
 from flowsheets.gemini import calls
+from flowsheets.gemini.operation import Operation
 from recording import MODEL, Api, page, state, submitted, write_requests
 
 api = recording.api
@@ -42,14 +43,14 @@ def test_a_pending_batch(api: Api, tmp_path: Path) -> None:
     operation = calls.get_batch(submitted(tmp_path, "sdk-pending"))
     assert state(operation) == "PENDING"
     assert "done" not in operation
-    assert calls.responses_file(operation) is None
+    assert Operation(operation).responses_file is None
 
 
 def test_a_running_batch(api: Api, tmp_path: Path) -> None:
     api.arrange(batch_stays_running=1)
     operation = api.wait_for(submitted(tmp_path, "sdk-running"), "RUNNING")
     assert "done" not in operation
-    assert calls.responses_file(operation) is None
+    assert Operation(operation).responses_file is None
 
 
 def test_a_succeeded_batch(api: Api, tmp_path: Path) -> None:
@@ -59,7 +60,7 @@ def test_a_succeeded_batch(api: Api, tmp_path: Path) -> None:
     assert operation["done"] is True
     assert operation["metadata"]["batchStats"]["requestCount"] == "2"
     assert operation["metadata"]["batchStats"]["successfulRequestCount"] == "2"
-    file = calls.responses_file(operation)
+    file = Operation(operation).responses_file
     assert file
     assert file.startswith("files/")
 
@@ -77,7 +78,7 @@ def test_a_batch_that_ended_without_results(api: Api, tmp_path: Path, fault: str
     operation = api.wait_for(submitted(tmp_path, f"sdk-{end.lower()}"), end)
     assert operation["done"] is True
     assert operation["error"]["code"]
-    assert calls.responses_file(operation) is None
+    assert Operation(operation).responses_file is None
 
 
 def test_find_batch_on_a_later_page_of_the_listing(
@@ -104,14 +105,10 @@ def test_cancel_batch(api: Api, tmp_path: Path) -> None:
     assert operation["done"] is True
 
 
-def test_fetch_batch_results(api: Api, tmp_path: Path) -> None:
+def test_download(api: Api, tmp_path: Path) -> None:
     results = tmp_path / "responses.jsonl"
     batch_id = submitted(tmp_path, "sdk-fetch", 3)
-    while not results.exists():
-        operation = calls.fetch_batch_results(batch_id, results)
-        if not results.exists():
-            assert state(operation) in ("PENDING", "RUNNING")
-            api.pause()
+    operation = api.fetch(batch_id, results)
     assert state(operation) == "SUCCEEDED"
     lines = [json.loads(line) for line in results.read_bytes().split(b"\n") if line]
     assert sorted(line["key"] for line in lines) == ["page-0", "page-1", "page-2"]

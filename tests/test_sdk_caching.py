@@ -76,9 +76,8 @@ def test_a_batch_with_a_cached_prompt(api: Api, tmp_path: Path) -> None:
     requests = write_requests(tmp_path / "requests.jsonl", 2, name)
     file = calls.upload(requests, "sdk-cached")
     batch_id = calls.submit_batch(MODEL, file, "sdk-cached")["name"]
-    api.wait_for(batch_id, "SUCCEEDED")
     results = tmp_path / "responses.jsonl"
-    calls.fetch_batch_results(batch_id, results)
+    api.fetch(batch_id, results)
     calls.delete_cache(name)
     lines = [json.loads(line) for line in results.read_bytes().split(b"\n") if line]
     assert sorted(line["key"] for line in lines) == ["page-0", "page-1"]

@@ -121,6 +121,25 @@ def test_a_claim_takes_failed_pages_that_have_tries_left(jobs_db: Database, tmp_
     assert states.out_of_tries(jobs_db, 3) == 1
 
 
+@pytest.mark.parametrize("code", ["recitation", "safety", "prompt_blocked", "max_tokens"])
+def test_a_refused_page_is_not_taken_again_by_itself(
+    jobs_db: Database, tmp_path: Path, code: str
+) -> None:
+    states.register(jobs_db, pages(3))
+    reasons = (f"{code}: {code.upper()} at last", f"{code} without a colon", None)
+    for page, reason in zip(pages(3), reasons, strict=True):
+        states.flip(jobs_db, [page], "pending", "failed", count_try=True, last_error=reason)
+        if page.page_number > 1:
+            with_image(tmp_path, page)
+    assert [page.page_number for page, _ in states.to_render(jobs_db, 3)] == [2, 3]
+    with_image(tmp_path, PageId("a.pdf", 1))
+    assert [page.page_number for page, _ in states.waiting(jobs_db, 3)] == [2, 3]
+    taken = states.claim(jobs_db, tmp_path, 9, 3, "processing").pages
+    assert [page.page_number for page in taken] == [2, 3]
+    assert states.for_a_person(jobs_db) == 1
+    assert states.out_of_tries(jobs_db, 1) == 0
+
+
 def test_a_page_without_its_image_waits_for_render(jobs_db: Database, tmp_path: Path) -> None:
     states.register(jobs_db, pages(2))
     states.flip(jobs_db, pages(1), "pending", "rendered")
@@ -137,7 +156,7 @@ def test_a_file_that_is_no_database_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_a_missing_data_folder_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(Problem, match="is no folder"):
+    with pytest.raises(Problem, match="is not a folder"):
         database.connect(tmp_path / "nowhere")
 
 
@@ -171,7 +190,7 @@ def test_a_program_that_reads_for_long_is_waited_for_once_with_a_word(
     reading = reader.execute("SELECT * FROM jobs")
     reading.fetchone()  # and not the rest: the reader holds the file
     for _ in range(2):
-        with pytest.raises(Problem, match="is in use by another program, which does not let go"):
+        with pytest.raises(Problem, match="is in use by another program, which does not end"):
             states.flip(jobs_db, pages(1), "pending", "rendered")
     assert capsys.readouterr().err.count("waiting up to") == 1
     reading.close()

@@ -15,7 +15,6 @@ SAMPLES = Path(__file__).parent / "samples"
 
 
 def test_a_page_from_its_pdf_to_its_json(online: Station, emulator: Emulator) -> None:
-    online.real = True
     (upright,) = online.scan(1)
     assert "registered 1 new pages" in online.good("discover")
     assert "rendered 1 pages" in online.good("render")

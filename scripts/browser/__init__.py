@@ -4,8 +4,9 @@ hooks      the addresses of our own pages, links in Datasette's tables, what a p
 front      the corpus at a glance, a month's pages, the list of pages to check
 search     every row that holds these words
 sheet      one page: its scan, and its transcription by block and row
-place      where a row stands on the scan
+place      where a row lies on the scan
 table      Datasette's CSV, none of its cells a formula
+bounds     what one request may cost
 served     the index: whether it is whole, and still the same file
 
 templates/ and static/ are what they show; metadata.yaml describes the tables to Datasette.

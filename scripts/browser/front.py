@@ -1,4 +1,4 @@
-"""The corpus at a glance: how far it is, when its pages are from, what it cost, what to check."""
+"""The corpus at a glance: its pages by status and month, what they cost, what to check."""
 
 import asyncio
 import sqlite3
@@ -37,7 +37,8 @@ async def glance(db: Any, data_root: Path) -> dict[str, Any]:
     counts = await rows(
         db,
         "SELECT (SELECT count(*) FROM entries) AS entries, (SELECT count(*) FROM djs) AS djs,"
-        " (SELECT count(DISTINCT pdf_path) FROM pages) AS pdfs",
+        " (SELECT count(DISTINCT pdf_path) FROM pages) AS pdfs,"
+        " (SELECT count(*) FROM pages WHERE verified IS NOT NULL) AS verified",
     )
     return {
         "total": sum(row["pages"] for row in statuses),
@@ -57,23 +58,24 @@ async def glance(db: Any, data_root: Path) -> dict[str, Any]:
 
 
 async def month(db: Any, name: str) -> list[Row]:
-    """The pages of a month, `1990-04`, or of none that is known, by date, then PDF and page."""
+    """The pages of a month, `1990-04`, or of an unknown one, by date, then PDF and page."""
     which = f"{MONTH} IS NULL" if name == "unknown" else f"{MONTH} = :month"
     return await rows(
         db,
         "SELECT page, pdf_path, page_number, status, last_error, page_date_raw, page_date,"
-        f" entry_count, low_count FROM pages WHERE {which}"
+        f" entry_count, low_count, verified, verified_by, verified_at FROM pages WHERE {which}"
         " ORDER BY coalesce(page_date, pdf_first_date), pdf_path, page_number",
         {"month": name},
     )
 
 
 async def to_check(db: Any) -> list[dict[str, Any]]:
-    """The pages that a person should look at, by reason, most urgent first: of each the worst."""
+    """The pages to look at first, by reason, most urgent first: of each the worst."""
     found = await rows(
         db,
         "SELECT * FROM (SELECT r.reason, r.page, r.detail, r.rank, p.pdf_path, p.page_number,"
-        " p.status, p.page_date_raw, min(r.rank) OVER same AS first, count(*) OVER same AS pages,"
+        " p.status, p.page_date_raw, p.verified, p.verified_by, p.verified_at,"
+        " min(r.rank) OVER same AS first, count(*) OVER same AS pages,"
         " row_number() OVER (PARTITION BY r.reason ORDER BY r.rank) AS number"
         " FROM reviews r JOIN pages p ON p.page = r.page WINDOW same AS (PARTITION BY r.reason))"
         f" WHERE number <= {OF_EACH} ORDER BY first, rank",
@@ -97,7 +99,7 @@ def _years(by_month: dict[str, Row]) -> list[tuple[int, list[Row | None]]]:
 
 
 def _spend(data_root: Path) -> list[Row]:
-    """What was paid each way, from jobs.db: a page that was read twice was paid for twice."""
+    """What was billed in each mode, from jobs.db: a page that was read twice was billed twice."""
     try:
         path = f"{paths.jobs_db(data_root).resolve().as_uri()}?mode=ro"
         with closing(Database(sqlite3.connect(path, uri=True))) as jobs_db:
@@ -117,7 +119,7 @@ def _doubts(data_root: Path) -> str | None:
 
 
 def _batches(data_root: Path) -> list[Row]:
-    """The batches that are open, as their folders tell it; no API is asked."""
+    """The batches that are open, from their folders; no API is asked."""
     found: list[Row] = []
     for folder in open_folders(data_root):
         try:

@@ -1,7 +1,8 @@
-"""What Datasette asks of us: our own addresses, links in its tables, and what a page may load."""
+"""Datasette's hooks: our own addresses, links in its tables, and who may load what."""
 
 import calendar
 import re
+import sqlite3
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,10 +14,11 @@ from datasette import NotFound, Response
 from datasette.utils import tilde_encode
 from markupsafe import Markup
 
-from browser import front, search, served, sheet, table
+from browser import bounds, front, search, served, sheet, table
 from flowsheets import settings
 from flowsheets.errors import Problem
 from flowsheets.index.reviews import REASONS
+from flowsheets.index.texts import DRAFT
 
 hookimpl = pluggy.HookimplMarker("datasette")
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -28,7 +30,7 @@ DATASETTES = (
     f"{OURS}; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'"
     "; img-src 'self' data:"
 )
-# A site elsewhere whose name is made to point at this machine is told by the name that it asks for.
+# Another site can have its name point at this machine; it then asks for that name.
 HOSTS = ("127.0.0.1", "localhost", "[::1]")
 OUR_PATHS = ("/page/", "/scan/", "/search", "/check", "/month/")
 THREADS = 3  # Datasette's own number
@@ -48,6 +50,12 @@ def register_routes() -> list[tuple[str, Any]]:
 
 
 @hookimpl
+def prepare_connection(conn: sqlite3.Connection) -> None:
+    """Bounds for each connection of Datasette's."""
+    bounds.set_limits(conn)
+
+
+@hookimpl
 def extra_template_vars() -> dict[str, Any]:
     """What the templates call."""
     return {
@@ -55,6 +63,7 @@ def extra_template_vars() -> dict[str, Any]:
         "entry_url": entry_url,
         "record_url": lambda page: f"/flowsheets/pages/{tilde_encode(page)}",
         "scan_url": lambda page: f"/scan/{quote(page)}.png",
+        "verified_in_words": _verified_in_words,
         "reason_in_words": lambda reason: REASONS.get(reason, reason.replace("_", " ")),
     }
 
@@ -62,9 +71,9 @@ def extra_template_vars() -> dict[str, Any]:
 @hookimpl
 def render_cell(row: Any, value: Any, column: str, table: str | None) -> Markup | None:
     """In Datasette's tables, a page and an entry link to the scan and its transcription."""
-    if table is None or value is None:  # what a person's own SQL calls so may be anything
+    if table is None or value is None:  # in a query of your own, such a name may be anything
         return None
-    there = row.keys()  # a person may have picked columns
+    there = row.keys()  # columns may have been picked
     entry = row["entry"] if "entry" in there else None
     if column in ("entry", "continues"):
         url = entry_url(_plain(value))
@@ -77,7 +86,7 @@ def render_cell(row: Any, value: Any, column: str, table: str | None) -> Markup 
 
 @hookimpl
 def asgi_wrapper(datasette: Any) -> Callable[[Any], Any]:
-    """Strangers kept out, headers on every answer, an index that was built again noticed."""
+    """Other sites kept out, headers on every response, an index that was built again noticed."""
 
     def wrap(app: Any) -> Any:
         index = Path(datasette.get_database("flowsheets").path)
@@ -89,14 +98,8 @@ def asgi_wrapper(datasette: Any) -> Callable[[Any], Any]:
                 await app(scope, receive, send)
                 return
             send = _with_headers(_without_formulas(send, scope), scope["path"])
-            if not _asks_for_this_machine(scope):
-                said = "Only this machine's own name is answered: http://127.0.0.1"
-                await Response.text(said, status=421).asgi_send(send)
-                return
-            try:
-                served.check(index)
-            except Problem as problem:
-                await Response.text(problem.message, status=503).asgi_send(send)
+            if refusal := _refusal(scope, index):
+                await refusal.asgi_send(send)
                 return
             if (now := served.file_id(index)) != seen:
                 # Each of Datasette's threads keeps its connection, and so the deleted file, open.
@@ -110,9 +113,41 @@ def asgi_wrapper(datasette: Any) -> Callable[[Any], Any]:
     return wrap
 
 
+def _refusal(scope: dict[str, Any], index: Path) -> Any:
+    """The response to a request that is not let through, or None."""
+    if not _asks_for_this_machine(scope):
+        said = "This server answers to this machine's own name alone: http://127.0.0.1"
+        return Response.text(said, status=421)
+    if _is_sent_by_another_site(scope):
+        said = "Another site's page may not ask for this. Open it from http://127.0.0.1"
+        return Response.text(said, status=403)
+    try:
+        served.check(index)
+    except Problem as problem:
+        return Response.text(problem.message, status=503)
+    return None
+
+
 def _asks_for_this_machine(scope: dict[str, Any]) -> bool:
     host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
     return re.sub(r":[0-9]*$", "", host).lower() in HOSTS
+
+
+def _is_sent_by_another_site(scope: dict[str, Any]) -> bool:
+    """Whether a browser sends this for another site's page, other than to open a page of ours.
+
+    A link may lead a person to a page. Anything else, a query in an image's address say, would let
+    any page on the web hold this server. Source: Fetch Metadata, W3C; curl sends no such header.
+    """
+    headers = dict(scope["headers"])
+    if headers.get(b"sec-fetch-site", b"none") in (b"none", b"same-origin"):
+        return False
+    opens = (headers.get(b"sec-fetch-mode"), headers.get(b"sec-fetch-dest"))
+    return not (opens == (b"navigate", b"document") and _is_ours(scope["path"]))
+
+
+def _is_ours(path: str) -> bool:
+    return path == "/" or path.startswith(OUR_PATHS)
 
 
 def _without_formulas(send: Send, scope: dict[str, Any]) -> Send:
@@ -130,9 +165,9 @@ def _without_formulas(send: Send, scope: dict[str, Any]) -> Send:
 
 
 def _with_headers(send: Send, path: str) -> Send:
-    ours = path == "/" or path.startswith(OUR_PATHS)
+    policy = OURS if _is_ours(path) else DATASETTES
     headers = [
-        (b"content-security-policy", (OURS if ours else DATASETTES).encode()),
+        (b"content-security-policy", policy.encode()),
         (b"referrer-policy", b"same-origin"),
         (b"x-content-type-options", b"nosniff"),
     ]
@@ -156,6 +191,13 @@ def entry_url(entry: str) -> str:
     return f"{page_url(page)}#{quote(sheet.anchor(position, row))}"
 
 
+def _verified_in_words(row: dict[str, Any]) -> str:
+    """`Verified by Ada on 2026-03-01`, as far as it is known."""
+    by = f" by {row['verified_by']}" if row["verified_by"] else " by a person"
+    on = f" on {row['verified_at'][:10]}" if row["verified_at"] else ""
+    return f"{'Draft' if row['verified'] == DRAFT else 'Verified'}{by}{on}"
+
+
 def _plain(value: Any) -> str:
     """Datasette gives a foreign key as a dict, with its label."""
     return str(value["value"] if isinstance(value, dict) else value)
@@ -169,7 +211,7 @@ async def _front(datasette: Any, request: Any) -> Any:
 async def _month(datasette: Any, request: Any) -> Any:
     month = request.url_vars["month"]
     pages = await front.month(datasette.get_database("flowsheets"), month)
-    title = "a month that is not known"
+    title = "an unknown month"
     if month != "unknown":
         year, number = map(int, month.split("-"))
         title = f"{calendar.month_name[number]} {year}"
@@ -196,14 +238,14 @@ async def _page(datasette: Any, request: Any) -> Any:
 
 
 async def _scan(datasette: Any, request: Any) -> Any:
-    """The PNG, for a page that stands in the database: its name alone makes no path."""
+    """The PNG of a page that is in the database: its name alone makes no path."""
     name = unquote(request.url_vars["page"])
     path = await sheet.image(datasette.get_database("flowsheets"), settings.load().data_root, name)
     if path is None:
         raise NotFound(f"No scan of {name}")
     status = path.stat()
     tag = f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
-    headers = {"etag": tag, "cache-control": "private, no-cache"}  # asked again, rarely sent again
+    headers = {"etag": tag, "cache-control": "private, no-cache"}  # checked, rarely sent again
     if request.headers.get("if-none-match") == tag:
         return Response("", status=304, headers=headers)
     return Response(path.read_bytes(), headers=headers, content_type="image/png")

@@ -14,7 +14,7 @@ from browser.front import Row, rows
 PAGE = 50  # hits a page
 CHOICES = 200  # of a filter; a station has hundreds of DJs
 FILTERS = ("dj", "type_raw", "confidence")
-FIRST, LAST = "\x02", "\x03"  # around a hit; control characters are in no text that a page shows
+FIRST, LAST = "\x02", "\x03"  # around a hit; a text that holds one itself is marked wrongly
 FROM = "FROM entries_fts JOIN entries e ON e.rowid = entries_fts.rowid"
 MATCHING = "WHERE entries_fts MATCH :match"
 ORDER = """
@@ -36,7 +36,7 @@ class Wanted:
 
     @classmethod
     def of(cls, args: Any) -> "Wanted":
-        """From an address; anything that makes no sense counts as not given."""
+        """From an address; a value that cannot be used counts as not given."""
         page = args.get("page") or ""
         known = page.isascii() and page.isdigit() and len(page) < 7
         filters = {name: args[name] for name in FILTERS if args.get(name)}
@@ -73,6 +73,7 @@ async def found(db: Any, wanted: Wanted) -> dict[str, Any] | None:
         db,
         "SELECT e.entry, e.page, e.position, e.row_index, e.type_raw, e.confidence, e.notes, e.dj,"
         " e.hour_raw, p.pdf_path, p.page_number, p.page_date, p.page_date_raw,"
+        " p.verified, p.verified_by, p.verified_at,"
         f" highlight(entries_fts, 0, :first, :last) AS marked {FROM}"
         f" JOIN pages p ON p.page = e.page {MATCHING}{_and(wanted.filters)} {ORDER}"
         " LIMIT :limit OFFSET :offset",

@@ -9,7 +9,7 @@ from flowsheets.index import tables
 
 
 def check(index: Path) -> None:
-    """Raises `Problem` where there is no index, or none that these pages can be made of."""
+    """Raises `Problem` where the index is missing, damaged, or of another version."""
     fix = "Run make index"
     if not index.is_file():
         raise Problem(index, "is not there", fix)
@@ -17,13 +17,13 @@ def check(index: Path) -> None:
         with closing(sqlite3.connect(f"{index.resolve().as_uri()}?mode=ro", uri=True)) as db:
             (version,) = db.execute("PRAGMA user_version").fetchone()
     except sqlite3.Error as error:
-        raise Problem(index, f"is no index ({error})", f"Delete it. {fix}") from error
+        raise Problem(index, f"is not an index ({error})", f"Delete it. {fix}") from error
     if version != tables.VERSION:
         raise Problem(index, "is an index of another version, or still in the making", fix)
 
 
 def file_id(index: Path) -> tuple[int, int] | None:
-    """What tells the file from another of the same name; None where there is none."""
+    """What differs between this file and a later one of its name; None where it is missing."""
     try:
         status = index.stat()
     except OSError:

@@ -7,6 +7,9 @@ from typing import Any
 from browser import place
 from browser.front import Row, rows
 from flowsheets import paths
+from flowsheets.index.shapes import kind
+from flowsheets.page import form
+from flowsheets.page.schema import POSITIONS
 from flowsheets.paths import PageId
 
 IN_WORDS = {
@@ -43,7 +46,7 @@ async def read(db: Any, data_root: Path, name: str) -> dict[str, Any] | None:
         "image": await image(db, data_root, name) is not None,
         "blocks": [
             _block(blocks[position], entries, oddities, shifts.get(position) or 0)
-            for position in place.POSITIONS
+            for position in POSITIONS
             if position in blocks
         ],
         "oddities": [oddity["text"] for oddity in oddities if not oddity["position"]],
@@ -55,8 +58,8 @@ async def read(db: Any, data_root: Path, name: str) -> dict[str, Any] | None:
         "of": (
             await rows(db, "SELECT count(*) AS pages FROM pages WHERE pdf_path = :pdf_path", page)
         )[0]["pages"],
-        "width": place.WIDTH,
-        "height": place.HEIGHT,
+        "width": form.WIDTH,
+        "height": form.HEIGHT,
     }
 
 
@@ -74,7 +77,7 @@ async def image(db: Any, data_root: Path, name: str) -> Path | None:
 
 async def _shifts(db: Any, asked: Row) -> dict[str, int | None]:
     """By how many pixels each block lies lower on this scan, as far as `make review` found it."""
-    columns = ", ".join(f"{position}_shift AS {position}" for position in place.POSITIONS)
+    columns = ", ".join(f"{position}_shift AS {position}" for position in POSITIONS)
     return next(iter(await rows(db, f"SELECT {columns} FROM ink WHERE page = :page", asked)), {})
 
 
@@ -104,7 +107,7 @@ def _entry(entry: Row, block: list[Row], shift: int) -> Row:
 
 
 def _last_row(entry: Row) -> int:
-    tall = entry["notes"] == "double_height"
+    tall = kind(entry["notes"]) == "double_height"
     return int(entry["row_index"]) + (TALL - 1 if tall else 0)
 
 

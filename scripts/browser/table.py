@@ -3,15 +3,19 @@
 import csv
 import io
 import re
+import sys
 from typing import Any
 
 from flowsheets.display import harmless
+
+# Python's own limit is 131,072 letters; a longer cell would end the table in its middle.
+csv.field_size_limit(sys.maxsize)
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
 def is_csv(scope: dict[str, Any], start: dict[str, Any]) -> bool:
-    """Whether the answer that so begins is a table, and not the page that says it is not there."""
+    """Whether the response that begins like this is a table, and not an error page."""
     asked = scope["path"].endswith(".csv") or b"_format=csv" in scope["query_string"]
     return asked and start["status"] == 200
 

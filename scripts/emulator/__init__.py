@@ -14,7 +14,7 @@ follows replies recorded from Google. Start it with `python -m emulator --port 8
     schema.py       the accepted fields, one table     requests.py     bodies and input lines, read
     faults.py       what goes wrong on command         misshapen.py    answers out of shape
     connections.py  cut, or held open                  ledger.py       every page that was billed
-    clock.py        time that can be moved forward     durable.py      files that survive a kill
+    clock.py        time that can be moved             durable.py      files that survive a kill
     errors.py       Google's error bodies              bodies.py       JSON in, JSON out
     paging.py       pages of a listing                 quick.py        a reader for tests
     reader.py       the reader that reads              form.py         the printed form's grid

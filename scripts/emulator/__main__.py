@@ -18,11 +18,11 @@ from emulator.app import build
 from emulator.connections import Protocol
 from emulator.faults import Faults
 
+HOST = "127.0.0.1"  # any key is accepted, so no other machine may reach it
 READERS = {"ocr": "emulator.reader", "quick": "emulator.quick"}
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8089, show_default=True, help="0 takes a free one")
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="folder for its state")
 @click.option("--reader", type=click.Choice(list(READERS)), default="ocr", show_default=True)
@@ -31,8 +31,8 @@ READERS = {"ocr": "emulator.reader", "quick": "emulator.quick"}
 @click.option("--pending-seconds", default=1.0, show_default=True, help="a batch stays PENDING")
 @click.option("--processing-seconds", default=0.0, help="an upload stays PROCESSING")
 @click.option("--cache-minimum", type=int, help="tokens; the model's own minimum unless given")
+@click.option("--still", is_flag=True, help="a clock that only POST /emulator/advance moves")
 def main(
-    host: str,
     port: int,
     data: Path,
     reader: str,
@@ -41,14 +41,15 @@ def main(
     pending_seconds: float,
     processing_seconds: float,
     cache_minimum: int | None,
+    still: bool,
 ) -> None:
     """The Gemini API on this machine, until Ctrl-C."""
     try:
         faults = Faults(fault)
     except ValueError as error:
-        raise click.ClickException(f"--fault {error}. The names stand in faults.py.") from error
+        raise click.ClickException(f"--fault {error}. faults.py has the names.") from error
     lock = _lock(data)
-    listening = _listen(host, port)
+    listening = _listen(port)
     app = build(
         data,
         _reader(reader),
@@ -57,8 +58,9 @@ def main(
         pending_seconds=pending_seconds,
         processing_seconds=processing_seconds,
         cache_minimum=cache_minimum,
+        still=still,
     )
-    address = f"http://{host}:{listening.getsockname()[1]}"
+    address = f"http://{HOST}:{listening.getsockname()[1]}"
     ready = f"Gemini API emulator: {address} (reader {reader}, state in {data})"
     # uvicorn raises the signal that stopped it once more, at its end: nothing is left to do then
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -97,14 +99,14 @@ def _lock(data: Path) -> IO[str]:
     return lock
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(port: int) -> socket.socket:
     # Named as TCP, or asyncio leaves its delay (40 ms a reply) on the connections
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((host, port))
+        listening.bind((HOST, port))
     except OSError as error:
-        text = f"{host}:{port}: {error.strerror}. Give another --port."
+        text = f"{HOST}:{port}: {error.strerror}. Give another --port."
         raise click.ClickException(text) from error
     listening.listen(128)
     return listening

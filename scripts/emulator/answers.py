@@ -110,6 +110,4 @@ class Answerer:
         page = misshapen.page(page, self.faults, row)
         if config.get("responseMimeType") == "application/json":
             return json.dumps(page, ensure_ascii=False, separators=(",", ":"))
-        return "\n".join(
-            entry["raw_text"] for quadrant in page["quadrants"] for entry in quadrant["entries"]
-        )
+        return "\n".join(entry["raw_text"] for entry in misshapen.entries(page))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import traceback
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,12 +22,29 @@ from emulator import batches, caches, files, generate, models, uploads
 from emulator.answers import Answerer
 from emulator.bodies import read_body, reply
 from emulator.clock import Clock, stamp
-from emulator.errors import ApiError, internal, no_key, not_found, unavailable, wrong_key
+from emulator.errors import (
+    ApiError,
+    internal,
+    no_key,
+    not_found,
+    place_not_supported,
+    schema_too_complex,
+    spend_cap_reached,
+    unavailable,
+    wrong_key,
+)
 from emulator.faults import Faults
 from emulator.ledger import Ledger
 from emulator.worker import READERS, Worker
 
 VERSIONS = ("v1beta", "v1", "v1alpha")
+HOSTS = ("127.0.0.1", "localhost", "[::1]")  # another one is a web page that rebound its name
+MODEL_REFUSALS = {
+    "place_400": place_not_supported,
+    "schema_400": schema_too_complex,
+    "spending_429": spend_cap_reached,
+}
+LOG_IN_PAGE = "<!DOCTYPE html><html><body><h1>Welcome to our guest network</h1></body></html>"
 
 
 def build(
@@ -38,11 +56,12 @@ def build(
     pending_seconds: float = 1.0,
     processing_seconds: float = 0.0,
     cache_minimum: int | None = None,
+    still: bool = False,
 ) -> Starlette:
     """The emulator with its state in `data`; batches that had not ended go on at once.
 
     `reader` is a module with MODEL_VERSION and load() -> function from PNG bytes to a page. `key`
-    is the one key that is accepted, None accepts any.
+    is the one key that is accepted, None accepts any. A `still` clock is moved by requests alone.
     """
     app = Starlette(
         routes=_routes(),
@@ -57,7 +76,7 @@ def build(
     state.key = key
     state.calls = deque(maxlen=100_000)  # {method, path, status, body_sha256}, newest last
     state.faults = faults or Faults()
-    state.clock = Clock(data / "clock.json")
+    state.clock = Clock(data / "clock.json", still)
     state.ledger = Ledger(data / "ledger.jsonl", state.clock)
     state.files = files.Files(data / "files", state.clock, processing_seconds)
     state.uploads = data / "uploads"
@@ -73,7 +92,7 @@ def build(
     )
     accepted, billed = state.ledger.accepted(), state.ledger.billed_rows()
     for batch in state.batches.by_id.values():
-        state.worker.settle(batch, accepted, billed)
+        state.worker.complete_ledger(batch, accepted, billed)
         if not batch.ended:
             state.worker.start(batch)
     return app
@@ -95,13 +114,19 @@ def _routes() -> list[BaseRoute]:
 
 
 class _Gate:
-    """Before every call of the API: is there a key. After it: one record in the log of calls."""
+    """Before every call: is it of this machine, and, of the API's, is there a key. After it: one
+    record in the log of calls.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith("/emulator/"):
+        if not _from_this_machine(scope):
+            foreign = ApiError(403, "PERMISSION_DENIED", "Only for programs on this machine.")
+            await reply(foreign.body(), 403)(scope, receive, send)
+            return
+        if scope["path"].startswith("/emulator/"):
             await self.app(scope, receive, send)
             return
         state = scope["app"].state
@@ -119,11 +144,11 @@ class _Gate:
                 status = message["status"]
             await send(message)
 
-        refusal = _refusal(scope)
+        response = _instead(scope)
         try:
-            if refusal:
+            if response:
                 await _drain(hashing_receive)
-                await reply(refusal.body(), refusal.code)(scope, hashing_receive, noting_send)
+                await response(scope, hashing_receive, noting_send)
             else:
                 await self.app(scope, hashing_receive, noting_send)
         finally:
@@ -131,8 +156,26 @@ class _Gate:
             state.calls.append(call | {"body_sha256": digest.hexdigest()})
 
 
+def _instead(scope: Scope) -> Response | None:
+    """What is answered in place of carrying the call out, if so."""
+    faults: Faults = scope["app"].state.faults
+    if scope["path"].endswith(faults.get("between_only") or ""):
+        if faults.take("html_200"):
+            return HTMLResponse(LOG_IN_PAGE)
+        if faults.take("string_200"):
+            return reply("ok")
+        if place := faults.get("redirect"):
+            return RedirectResponse(place + scope["path"], 302)
+    refusal = _refusal(scope)
+    return reply(refusal.body(), refusal.code) if refusal else None
+
+
 def _refusal(scope: Scope) -> ApiError | None:
     state = scope["app"].state
+    if scope["path"].endswith((":generateContent", ":batchGenerateContent")):
+        for fault, refusal in MODEL_REFUSALS.items():
+            if state.faults.take(fault):
+                return refusal()
     query = QueryParams(scope["query_string"])
     key = Headers(scope=scope).get("x-goog-api-key") or query.get("key")
     if state.faults.take("all_503"):
@@ -142,6 +185,14 @@ def _refusal(scope: Scope) -> ApiError | None:
     if not key:
         return no_key()
     return wrong_key() if state.key not in (None, key) else None
+
+
+def _from_this_machine(scope: Scope) -> bool:
+    """Host, and Origin where a browser sends one: no web page reaches the API or its controls."""
+    headers = Headers(scope=scope)
+    places = [headers.get("host", ""), *headers.getlist("origin")]
+    names = (re.sub(r"^https?://|:[0-9]*$", "", place.lower()) for place in places)
+    return all(name in HOSTS for name in names)
 
 
 async def _drain(receive: Receive) -> None:

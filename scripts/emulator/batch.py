@@ -11,6 +11,7 @@ from emulator.schema import Json
 
 ENDED = {
     "BATCH_STATE_SUCCEEDED",
+    "BATCH_STATE_PARTIALLY_SUCCEEDED",
     "BATCH_STATE_FAILED",
     "BATCH_STATE_CANCELLED",
     "BATCH_STATE_EXPIRED",
@@ -31,9 +32,12 @@ class Batch:
         self.answers = Log(folder / "answers.jsonl")
         self.offsets: dict[int, int] = {}  # row index -> where its line starts in answers.jsonl
         self.failed = 0  # rows that ended without a response
-        # What the faults listing_lag and succeeded_before_file have left to do with this batch
+        # What the faults listing_lag, succeeded_before_file and cancelled_before_succeeded have
+        # left to do with this batch
         self.hidden_listings = 0
         self.hidden_gets = 0
+        self.shown_cancelled = 0
+        self.file_while_running = False  # a responsesFile is named, and holds a part
         for offset, answer in self.answers.read():
             self._count(offset, answer)
 

@@ -127,6 +127,8 @@ async def create(request: Request) -> Response:
     if faults.take("create_file_expired"):
         _expire_input(state, body)
     shown = await run_in_threadpool(_create, state, model, body)
+    if faults.take("create_name_number"):
+        return reply(shown | {"name": 5})
     if faults.take("create_503_after"):
         raise unavailable()
     if faults.take("create_cut_after"):
@@ -149,12 +151,22 @@ async def get(request: Request) -> Response:
         raise unavailable()
     batch: Batch = request.app.state.batches.find(request.path_params["id"])
     shown = operation(batch)
-    if batch.record["endTime"] and batch.hidden_gets:
-        batch.hidden_gets -= 1
+    if batch.record["endTime"]:
+        if batch.shown_cancelled:
+            batch.shown_cancelled -= 1
+        elif batch.hidden_gets:
+            batch.hidden_gets -= 1
     return reply(shown)
 
 
+# Somebody else's, made in another way
+STRANGE = {"name": "batches/0strange0", "metadata": None}
+
+
 async def list_(request: Request) -> Response:
+    faults: Faults = request.app.state.faults
+    if faults.take("listing_null"):
+        return reply({"operations": None})
     batches: list[Batch] = request.app.state.batches.living()
     visible = {batch.id: batch for batch in batches if not batch.hidden_listings}
     params = request.query_params
@@ -164,6 +176,8 @@ async def list_(request: Request) -> Response:
     records: list[dict[str, Any]] = [batch.record for batch in visible.values()]
     chosen, token = page(records, params, default=10, most=100)
     shown = [operation(visible[record["id"]]) for record in chosen]
+    if faults.get("listing_metadata_null"):
+        shown.insert(0, STRANGE)
     return reply({"operations": shown, **token} if shown else {})
 
 

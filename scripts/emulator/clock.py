@@ -1,4 +1,4 @@
-"""The emulator's clock: real time, plus what it was moved forward by."""
+"""The emulator's clock: real time plus what it was moved by, or a still one that is only moved."""
 
 import threading
 import time
@@ -13,14 +13,17 @@ HOUR = 3600 * SECOND
 class Clock:
     """Keeps its offset in `path`, so that a restart does not bring expired files back."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, still: bool = False) -> None:
         self.path = path
+        self.still = still
         self.lock = threading.Lock()
-        self.offset = int(path.read_text()) if path.exists() else 0
+        if not path.exists():
+            write_whole(path, time.time_ns() if still else 0)
+        self.offset = int(path.read_text())
 
     def now(self) -> int:
         """Nanoseconds since 1970."""
-        return time.time_ns() + self.offset
+        return self.offset if self.still else time.time_ns() + self.offset
 
     def advance(self, seconds: float) -> None:
         with self.lock:

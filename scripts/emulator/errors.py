@@ -6,7 +6,7 @@ people quoted of its replies, so that a word may differ; the others are guesses 
 
 from typing import Any
 
-# gRPC codes, as they stand in the result lines of a batch
+# gRPC codes, as the result lines of a batch have them
 CANCELLED = 1
 GRPC = {
     "INVALID_ARGUMENT": 3,
@@ -102,6 +102,44 @@ def unavailable() -> ApiError:
 
 def internal() -> ApiError:
     return ApiError(500, "INTERNAL", INTERNAL_MESSAGE)
+
+
+def place_not_supported() -> ApiError:
+    message = "User location is not supported for the API use."  # (reported)
+    return ApiError(400, "FAILED_PRECONDITION", message)
+
+
+def schema_too_complex() -> ApiError:
+    return invalid(  # (reported, shortened)
+        "The specified schema produces a constraint that has too many states for serving. Typical "
+        "causes of this error are schemas with lots of text (for example, very long property or "
+        "enum names), schemas with long array length limits (especially when nested), or schemas "
+        "using complex value matchers."
+    )
+
+
+def spend_cap_reached() -> ApiError:
+    message = (  # (reported)
+        "Your project has exceeded its monthly spending cap. Please go to AI Studio at "
+        "https://ai.studio/spend to manage your project spend cap."
+    )
+    return ApiError(429, "RESOURCE_EXHAUSTED", message)
+
+
+def storage_full() -> ApiError:
+    """The 20 GB of stored files: the quota's name is at the message's end, and in the details."""
+    metric = "generativelanguage.googleapis.com/file_storage_bytes"
+    refusal = quota_exceeded()
+    refusal.message += f"\n* Quota exceeded for metric: {metric}, limit: 21474836480"  # (reported)
+    violation = {"quotaMetric": metric, "quotaId": "FileStorageBytesPerProject"}
+    failure = {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [violation]}
+    refusal.extra["details"].insert(0, failure)
+    return refusal
+
+
+def name_too_long(file_id: str) -> ApiError:
+    # (reported) for result files, whose names are longer than an upload's may be
+    return invalid(f"* GetFileRequest.name: files/{file_id} is not a valid file name.")
 
 
 def quota_exceeded() -> ApiError:

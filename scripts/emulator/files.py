@@ -18,13 +18,13 @@ from emulator.bodies import reply
 from emulator.clock import HOUR, SECOND, Clock, stamp
 from emulator.connections import Cut
 from emulator.durable import write_whole
-from emulator.errors import ApiError, file_gone, invalid, not_found
+from emulator.errors import ApiError, file_gone, invalid, name_too_long, not_found
 from emulator.faults import Faults
 from emulator.paging import page
 
 LIFETIME = 48 * HOUR  # (documented)
 LETTERS = string.ascii_lowercase + string.digits
-# a letter in the middle of a transcribed text, as it stands in a result file
+# a letter in the middle of a transcribed text, as a result file has it
 LETTER_IN_A_TEXT = re.compile(
     rb'(?:raw_text\\":\s*\\"[^"]*?|"text": ?"[^"]*?[a-z])([a-z])(?=[a-z])'
 )
@@ -34,7 +34,8 @@ class Files:
     """Files under `folder`: ID.bin is the content, ID.json its record, written after it.
 
     Record: id, displayName, mimeType, sizeBytes, sha256 (hex), source, createTime, updateTime,
-    expirationTime (ns).
+    expirationTime (ns); of a result file that is short at first also `whole`, the path of the whole
+    one, and `short`, how many downloads are left until it is in place.
     """
 
     def __init__(self, folder: Path, clock: Clock, processing_seconds: float) -> None:
@@ -63,6 +64,15 @@ class Files:
         write_whole(self.folder / f"{file_id}.json", record)
         self.records[file_id] = record
         return record
+
+    def grow(self, record: dict[str, Any]) -> None:
+        """One download less until a file that is short at first is whole."""
+        left = record["short"] - 1
+        if left:
+            self.records[record["id"]] = record | {"short": left}
+        else:
+            kept = {name: record[name] for name in ("mimeType", "source")}
+            self.add(record["id"], Path(record["whole"]), **kept)
 
     def find(self, name: str) -> dict[str, Any]:
         """The record of "files/ID" or a URI that ends so. Raises ApiError 403 when it is gone."""
@@ -134,7 +144,16 @@ def _sha256(path: Path) -> str:
 
 async def get(request: Request) -> Response:
     files: Files = request.app.state.files
-    return reply(files.resource(files.find(request.path_params["id"]), base_url(request)))
+    faults: Faults = request.app.state.faults
+    record = files.find(request.path_params["id"])
+    shown = files.resource(record, base_url(request))
+    if record["source"] == "GENERATED":
+        if faults.get("results_get_400"):
+            raise name_too_long(record["id"])
+        if faults.get("results_size_0"):
+            del shown["sha256Hash"]
+            shown["sizeBytes"] = "0"
+    return reply(shown)
 
 
 async def list_(request: Request) -> Response:
@@ -159,6 +178,8 @@ async def download(request: Request) -> Response:
         raise not_found()
     if faults.take("download_403"):
         raise file_gone(file_id)
+    if faults.take("download_400"):
+        raise name_too_long(file_id)
     record = files.find(file_id)
     if record["source"] != "GENERATED":
         raise invalid("Only generated files can be downloaded.")
@@ -168,6 +189,10 @@ async def download(request: Request) -> Response:
         return Cut(content[: len(content) // 2], announced=len(content))
     if faults.take("download_byte"):
         return Response(_one_letter_changed(path.read_bytes()), media_type=record["mimeType"])
+    if record.get("short"):
+        content = path.read_bytes()
+        files.grow(record)
+        return Response(content, media_type=record["mimeType"])
     return FileResponse(path, media_type=record["mimeType"])
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from emulator.batch import Batch
 from emulator.clock import stamp
+from emulator.errors import GRPC
 from emulator.schema import Json
 
 TYPE = "type.googleapis.com/google.ai.generativelanguage.v1main.GenerateContentBatch"
@@ -13,11 +14,16 @@ TYPE = "type.googleapis.com/google.ai.generativelanguage.v1main.GenerateContentB
 def operation(batch: Batch) -> Json:
     """The reply to create, get and list.
 
-    `done` is absent until the end; then the output stands in `response` and in `metadata.output`,
+    `done` is absent until the end; then the output is in `response` and in `metadata.output`,
     or there is an `error`. Counters are strings, zero ones are left out (recorded).
     """
     record = batch.record
-    output = _output(batch)
+    state, error, output = record["state"], record["error"], _output(batch)
+    if batch.ended and batch.shown_cancelled:
+        # (reported) before a SUCCEEDED; with the error of a cancelled batch (recorded)
+        message = f"Batch {batch.id} failed without error."
+        state, output = "BATCH_STATE_CANCELLED", None
+        error = {"code": GRPC["INTERNAL"], "message": message}
     source = {"fileName": record["fileName"]} if record["fileName"] else None
     metadata: dict[str, Any] = {
         "@type": TYPE,
@@ -29,7 +35,7 @@ def operation(batch: Batch) -> Json:
         "endTime": stamp(record["endTime"]) if record["endTime"] else None,
         "updateTime": stamp(record["updateTime"]),
         "batchStats": _stats(batch),
-        "state": record["state"],
+        "state": state,
         "name": batch.name,
     }
     shown: Json = {
@@ -38,8 +44,8 @@ def operation(batch: Batch) -> Json:
     }
     if batch.ended:
         shown["done"] = True
-    if record["error"]:
-        shown["error"] = record["error"]
+    if error:
+        shown["error"] = error
     if output:
         shown["response"] = {"@type": f"{TYPE}Output", **output}
     return shown
@@ -58,7 +64,8 @@ def _stats(batch: Batch) -> dict[str, str]:
 
 
 def _output(batch: Batch) -> Json | None:
-    if batch.record["state"] != "BATCH_STATE_SUCCEEDED" or batch.hidden_gets:
+    succeeded = batch.record["state"].endswith("SUCCEEDED") and not batch.hidden_gets
+    if not (succeeded or batch.file_while_running):
         return None
     if batch.record["fileName"]:
         return {"responsesFile": f"files/batch-{batch.id}"}

@@ -13,7 +13,7 @@ from emulator.schema import Json
 def write_results(batch: Batch, faults: Faults, path: Path) -> None:
     """Writes one line a row to `path`, in the order of the input, unless a fault says otherwise.
 
-    The keys of the objects stand in another order on each line, as in Google's files (recorded).
+    The keys of the objects are in another order on each line, as in Google's files (recorded).
     """
     # Seeded: a kill between writing the file and saying so makes the same file again
     random_ = random.Random(batch.id)
@@ -30,11 +30,11 @@ def write_results(batch: Batch, faults: Faults, path: Path) -> None:
             for index, row in batch.read_lines():
                 file.writelines(_lines(index, row, faults, random_))
         if faults.get("line_unknown"):
-            file.write(_text({"key": "nobody-sent-this", "response": {"candidates": []}}))
+            file.write(_text({"key": "never-sent", "response": {"candidates": []}}))
 
 
 def _lines(index: int, row: Json, faults: Faults, random_: random.Random) -> list[bytes]:
-    """What becomes of one row: a line, none, two, or something that is no line."""
+    """What becomes of one row: a line, none, two, or something that is not a line."""
     if faults.hits("line_missing", index):
         return []
     if faults.hits("line_key_in_metadata", index) and "key" in row:

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from emulator.bodies import read_body, reply
 from emulator.connections import Cut
 from emulator.durable import write_whole
-from emulator.errors import ApiError, internal, invalid, not_found
+from emulator.errors import ApiError, internal, invalid, not_found, storage_full
 from emulator.faults import Faults
 from emulator.files import Files, base_url, new_id
 from emulator.requests import parse_body
@@ -27,8 +27,12 @@ FILE_ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 async def upload(request: Request) -> Response:
     """Every step of the protocol; `x-goog-upload-command` says which. Raises ApiError."""
     commands = re.split(r"\s*,\s*", request.headers.get("x-goog-upload-command", ""))
+    faults: Faults = request.app.state.faults
     if commands == ["start"]:
-        return await _start(request)
+        if faults.take("storage_429"):
+            raise storage_full()
+        started = await _start(request)
+        return reply({}) if faults.take("upload_no_address") else started
     session = _session(request)
     part = session["part"]
     if commands == ["query"]:
@@ -37,7 +41,6 @@ async def upload(request: Request) -> Response:
         _forget(session)
         return reply({}, headers={"x-goog-upload-status": "cancelled"})
     if "upload" in commands:
-        faults: Faults = request.app.state.faults
         if faults.take("upload_500"):
             await _throw_away(request)
             raise internal()
@@ -47,7 +50,14 @@ async def upload(request: Request) -> Response:
     if "finalize" not in commands:
         return _active(part)
     try:
-        return await run_in_threadpool(_finalize, request, session)
+        if session["mimeType"] == "application/jsonl" and faults.take("upload_refuses_jsonl"):
+            raise _unsupported(session)
+        if faults.take("upload_error_200"):
+            return reply(_unsupported(session).body(), headers={"x-goog-upload-status": "final"})
+        stored = await run_in_threadpool(_finalize, request, session)
+        if faults.take("upload_no_file"):
+            return reply({}, headers={"x-goog-upload-status": "final"})
+        return stored
     except ApiError as refusal:
         # Without this header clients take a refusal for a hiccup, and send the chunk again
         return reply(refusal.body(), refusal.code, {"x-goog-upload-status": "final"})
@@ -128,13 +138,17 @@ def _finalize(request: Request, session: dict[str, Any]) -> Response:
     if session["size"] not in (None, received):
         raise invalid(f"{received} bytes were uploaded, {session['size']} were announced.")
     if not MIME_TYPE.fullmatch(session["mimeType"]):
-        raise invalid(f"Unsupported MIME type: {session['mimeType']}")  # (recorded)
+        raise _unsupported(session)
     files: Files = request.app.state.files
     _check_id(files, session["id"])
     fields = {name: session[name] for name in ("displayName", "mimeType")}
     record = files.add(session["id"], session["part"], source="UPLOADED", **fields)
     shown = {"file": files.resource(record, base_url(request))}
     return reply(shown, headers={"x-goog-upload-status": "final"})
+
+
+def _unsupported(session: dict[str, Any]) -> ApiError:
+    return invalid(f"Unsupported MIME type: {session['mimeType']}")  # (recorded)
 
 
 def _number(request: Request, header: str) -> int | None:

@@ -5,6 +5,8 @@ import time
 import traceback
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from emulator.answers import Answerer
 from emulator.batch import Batch
@@ -22,6 +24,13 @@ TICK = 0.02  # seconds between two looks at clock and faults
 LIFETIME = 48 * HOUR  # then a batch that has not ended is EXPIRED (documented)
 NO_PERMISSION = "The caller does not have permission"  # (recorded) for a cache or file that is gone
 
+# Lines of rows that failed, as some have them who are not Google.
+ERRORS_AS_TEXT: dict[str, Json] = {
+    "line_error_text": {"error": "The image is too dark to be read."},
+    "line_status_text": {"status": "deadline exceeded"},
+    "line_error_in_response": {"response": {"error": {"code": 13, "message": "Try again."}}},
+}
+
 
 @dataclass
 class Worker:
@@ -37,7 +46,9 @@ class Worker:
         """Begins with a batch, or goes on where it was before a restart."""
         threading.Thread(target=self._run, args=(batch,), daemon=True, name=batch.name).start()
 
-    def settle(self, batch: Batch, accepted: set[str], billed: set[tuple[str, int]]) -> None:
+    def complete_ledger(
+        self, batch: Batch, accepted: set[str], billed: set[tuple[str, int]]
+    ) -> None:
         """Adds to the ledger what a kill kept from it.
 
         A batch is on disk before the ledger has it, and so is an answer.
@@ -110,16 +121,35 @@ class Worker:
         while not batch.record["cancelRequested"]:
             if self._expired(batch):
                 return True
-            stop_at = self.faults.get("batch_stays_running")
-            if stop_at is None or row.index < stop_at:
+            if row.index == self.faults.get("file_while_running") and batch.record["fileName"]:
+                self._show_part(batch, row.index)
+            elif not self._stays_running(row):
                 return False
             time.sleep(TICK)
         return False
 
+    def _stays_running(self, row: Row) -> bool:
+        stop_at = self.faults.get("batch_stays_running")
+        return stop_at is not None and row.index >= stop_at
+
+    def _show_part(self, batch: Batch, rows: int) -> None:
+        """A result file of the rows so far, named while the batch is RUNNING."""
+        if batch.file_while_running or len(batch.offsets) < rows:
+            return
+        part = batch.folder / "responses.jsonl.part"
+        write_results(batch, self.faults, part)
+        self._add_results(batch, part)
+        batch.file_while_running = True
+
+    def _add_results(self, batch: Batch, content: Path, **more: Any) -> None:
+        self.files.add(
+            f"batch-{batch.id}", content, mimeType="application/jsonl", source="GENERATED", **more
+        )
+
     def _answer_row(self, batch: Batch, row: Row) -> None:
         line, bill = self._line(batch, row)
-        # The answer first: a bill that a kill loses between the two is written by `settle` at the
-        # next start
+        # The answer first: a bill that a kill loses between the two is written by
+        # `complete_ledger` at the next start
         batch.add_answer(row.index, line | row.labels, bill)
         if bill:
             self.ledger.bill(bill)
@@ -130,6 +160,9 @@ class Worker:
             code = self.faults.code(fault, row.index)
             if code is not None:
                 return {name: {"code": code}}, None
+        for fault, line in ERRORS_AS_TEXT.items():
+            if self.faults.hits(fault, row.index):
+                return line, None
         model = batch.record["model"].removeprefix("models/")
         try:
             answer = self.answerer.answer(model, row.request, row.index)
@@ -145,15 +178,20 @@ class Worker:
     def _succeed(self, batch: Batch) -> None:
         part = batch.folder / "responses.jsonl.part"
         write_results(batch, self.faults, part)
-        if batch.record["fileName"]:
-            self.files.add(
-                f"batch-{batch.id}", part, mimeType="application/jsonl", source="GENERATED"
-            )
-        else:
+        if not batch.record["fileName"]:
             part.replace(batch.responses)
+        elif short := self.faults.get("file_short"):
+            whole = part.replace(batch.folder / "responses.whole.jsonl")
+            lines = whole.read_bytes().splitlines(keepends=True)
+            part.write_bytes(b"".join(lines[: len(lines) // 2]))
+            self._add_results(batch, part, whole=str(whole), short=short)
+        else:
+            self._add_results(batch, part)
         batch.hidden_gets = self.faults.get("succeeded_before_file") or 0
+        batch.shown_cancelled = self.faults.get("cancelled_before_succeeded") or 0
+        partially = "PARTIALLY_" if self.faults.get("batch_partially_succeeded") else ""
         now = self.clock.now()
-        batch.change(state="BATCH_STATE_SUCCEEDED", endTime=now, updateTime=now)
+        batch.change(state=f"BATCH_STATE_{partially}SUCCEEDED", endTime=now, updateTime=now)
 
     def _expired(self, batch: Batch) -> bool:
         if self.clock.now() < batch.record["createTime"] + LIFETIME:

@@ -5,16 +5,18 @@ settings   the environment and .env, checked
 lock       one at a time
 paths      PageId, and every path
 files      how a file appears: whole
-display    what is fit to be shown
+display    texts and times as they are shown
 clock      how long ago, also where somebody has set the clock
 
 page/      one page
   schema     its shape: what the model fills, and the result on disk
   scan       a PDF's pages as upright images
-  form       the printed form on a scan: where its rows lie, and which carry writing
+  form       the printed form: where it lies on a sheet, and which rows carry writing
   dates      days in a PDF's name and on a page, and whether both can be right
   request    its request (with prompt.md), the same in real time and in a batch
   response   the API's response: the page in it, or the reason why there is none
+  envelope   the objects in its text, whatever was written around them
+  mend       small deviations from the shape, put right and named
 
 gemini/    the Gemini API
   client     the SDK's client, and its errors as ours
@@ -32,6 +34,7 @@ jobs/      jobs.db
   states     the page's state machine, drawn; all SQL on the table jobs
   folders    what of the folders on disk this database has taken in
   pauses     pages that wait before they are sent again by themselves
+  mended_answers  pages whose response was put right as it was read
   date_checks  pages whose date contradicts their PDF's name
 
 batch/     a batch, from pages to results
@@ -49,7 +52,11 @@ batch/     a batch, from pages to results
 
 index/     flowsheets.db
   tables     its tables and views, and how it is opened
-  from_results  one result as rows
+  texts      which file holds a page's text: its result, or what a person verified
+  shapes     a page's file as the index takes it
+  from_results  one text as rows
+  artists    artist and track of a row, and by which rule
+  doubts     what makes one page's text suspicious by itself
   from_jobs  the status of each page, as columns
   update     brought up to date
   reviews    which pages a person should look at first, and why

@@ -18,7 +18,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 def stamp() -> dict[str, Any]:
     """Now: {"at": ISO in UTC, "boot": which boot this is, "up": seconds since then}.
 
-    Where the boot has no name, `at` stands alone.
+    Where the boot has no name, it is `at` alone.
     """
     at = {"at": datetime.now(UTC).isoformat(timespec="milliseconds")}
     return at | {"boot": this_boot(), "up": _up()} if this_boot() else at

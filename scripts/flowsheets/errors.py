@@ -27,17 +27,24 @@ class Problem(click.ClickException):
         return Problem, self._told
 
 
+# As shells have it for SIGINT: 128 and its number.
+INTERRUPTED = 130
+
+
 class Command(click.Command):
     """A command of which an error of the disk or of the database is one clear line as well.
 
     A real bug keeps its traceback: a wrong statement of SQL, or an OSError without a number, which
-    is no word of the system.
+    does not come from the system.
     """
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except BrokenPipeError:  # whoever read the output has seen enough; click ends quietly
+        except KeyboardInterrupt:
+            click.echo("interrupted; the next run goes on from here", err=True)
+            ctx.exit(INTERRUPTED)
+        except BrokenPipeError:  # the reader of the output has seen enough; click ends quietly
             raise
         except OSError as error:
             if error.errno is None:
@@ -56,7 +63,7 @@ def of_database(error: sqlite3.DatabaseError) -> Problem:
     if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
         return Problem(
             "jobs.db",
-            "is in use by another program, which does not let go",
+            "is in use by another program, which does not end",
             "Close it, and run the command again; nothing is lost",
         )
     if isinstance(error, sqlite3.OperationalError):
@@ -81,7 +88,7 @@ def raise_all(problems: list[Problem]) -> None:
 class Count(click.ParamType[int | None]):
     """An option that takes a whole number above 0; anything else is a `Problem` that names it.
 
-    Up to nine digits: more is no count of anything here, and from 19 on no number of SQLite's. The
+    Up to nine digits: more does not count anything here, and from 19 on does not fit SQLite. The
     empty string is what Make passes on where a person gave nothing: the default then.
     """
 
@@ -101,7 +108,7 @@ class Count(click.ParamType[int | None]):
             shown = text if len(text) <= 40 else f"{text[:40]}..."
             raise Problem(
                 self.variable,
-                f"{shown!r} is no whole number from 1 to 999999999",
+                f"{shown!r} is not a whole number from 1 to 999999999",
                 f"Give {self.variable}=10",
             )
         return int(text)

@@ -1,6 +1,6 @@
 """One at a time: file locks that the kernel gives back when their holder dies.
 
-jobs.lock     whoever changes batches or moves pages between them and the queue
+jobs.lock     commands that change batches or move pages between them and the queue
 process.lock  a real-time run, as long as it lasts; free means that no page is in flight
 render.lock   pages that become images
 compare.lock  a comparison
@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from flowsheets.errors import Problem
 from flowsheets.files import cannot_write
 
-# A fetch takes seconds, an upload of 2 GB minutes: whoever waits longer had better come back.
+# A fetch takes seconds, an upload of 2 GB minutes: after that it is better to come back later.
 WAIT_SECONDS = 60.0
 
 
@@ -65,13 +65,14 @@ def jobs_held(data_root: Path) -> Iterator[None]:
 
     Raises `Problem` with the holder's name where it is not to be had by then.
     """
-    try:
-        with held(data_root, "jobs", wait=WAIT_SECONDS):
-            yield
-    except Held as busy:
-        raise Problem(
-            data_root / "jobs.lock", f"held by {busy.holder}", "Try again when that is done"
-        ) from busy
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(held(data_root, "jobs", wait=WAIT_SECONDS))
+        except Held as busy:
+            raise Problem(
+                data_root / "jobs.lock", f"held by {busy.holder}", "Try again when that is done"
+            ) from busy
+        yield
 
 
 def _me() -> dict[str, object]:

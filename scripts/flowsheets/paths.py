@@ -56,6 +56,14 @@ def result(data_root: Path, page: PageId) -> Path:
     return results(data_root) / _stem(page) / f"{_leaf(page)}.json"
 
 
+def old_result(data_root: Path, page: PageId, at: str) -> Path:
+    """Where a result is put aside at that time (ISO, UTC), to the microsecond: none replaces
+    another.
+    """
+    path = result(data_root, page)
+    return path.with_name(f"{path.name}.{at[:26].replace(':', '')}")
+
+
 def page_name(page: PageId) -> str:
     """The page's name in `flowsheets.db`: its result's path below results/, without the ending."""
     return f"{_stem(page)}/{_leaf(page)}"

@@ -1,16 +1,18 @@
 """The settings: environment first, then `.env` at the top of the project, then the default."""
 
 import hashlib
+import io
 import os
 import re
 import secrets
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
-from dotenv import load_dotenv
+from dotenv import dotenv_values
 
-from flowsheets.errors import Problem
+from flowsheets.errors import Problem, warn
 
 TOP = Path(__file__).resolve().parents[2]  # where the Makefile and .env are
 MEDIA_RESOLUTIONS = ("low", "medium", "high", "ultra_high")
@@ -22,9 +24,9 @@ THINKING = ("minimal", "low", "medium", "high")
 class Settings:
     """Every setting but the key and the API's address, which `gemini` alone reads.
 
-    `submit_grace` is in seconds, `max_usd` in dollars (None: no limit), `max_output_tokens` in
-    tokens of one response, the other numbers are counts. `thinking` is one of THINKING, or None
-    for the model's own level.
+    Folders are absolute. `submit_grace` is in seconds, `max_usd` in dollars (None: no limit),
+    `max_output_tokens` in tokens of one response, the other numbers are counts. `thinking` is one
+    of THINKING, or None for the model's own level.
     """
 
     model: str
@@ -48,8 +50,8 @@ def load() -> Settings:
     return Settings(
         model=_text("GEMINI_MODEL", "gemini-3.1-pro-preview").removeprefix("models/"),
         media_resolution=_one_of("GEMINI_MEDIA_RESOLUTION", "high", MEDIA_RESOLUTIONS),
-        scans_root=_path("SCANS_ROOT", "scans"),
-        data_root=_path("DATA_ROOT", "."),
+        scans_root=_folder("SCANS_ROOT", "scans"),
+        data_root=_folder("DATA_ROOT", "."),
         render_concurrency=_number("RENDER_CONCURRENCY", 4, least=1),
         process_concurrency=_number("PROCESS_CONCURRENCY", 4, least=1),
         max_attempts=_number("MAX_ATTEMPTS", 3, least=1),
@@ -73,11 +75,13 @@ def api_key() -> str:
             "holds letters that no key has" if key else "is not set",
             "Put your key into .env, as .env.example shows",
         )
+    if dotenv().get("GEMINI_API_KEY"):
+        _warn_if_others_can_read(TOP / ".env")
     return key
 
 
 def new_salt() -> str:
-    """What makes a fingerprint of its own; it is no secret."""
+    """Random text that makes a fingerprint its own; it is not a secret."""
     return secrets.token_hex(8)
 
 
@@ -87,19 +91,38 @@ def key_fingerprint(salt: str) -> str:
 
 
 def _load_dotenv() -> None:
-    load_dotenv(TOP / ".env", override=False)
+    """Settings of `.env` that the environment does not have. Raises `Problem`.
+
+    An empty GEMINI_API_KEY, as some CI systems and shells leave one, counts as none.
+    """
+    for name, value in dotenv().items():
+        empty_key = name == "GEMINI_API_KEY" and not os.environ.get(name, "").strip()
+        if value is not None and (empty_key or name not in os.environ):
+            os.environ[name] = value
+
+
+def dotenv() -> dict[str, str | None]:
+    """What `.env` sets, {} without one. Raises `Problem` where it is not UTF-8 text."""
+    path = TOP / ".env"
+    if not path.is_file():
+        return {}
+    try:
+        text = path.read_bytes().decode("utf-8-sig")  # some editors begin a file with a BOM
+    except ValueError:
+        text = "\0"
+    if "\0" in text:  # as every second byte of UTF-16 without a BOM is
+        raise Problem(path, "is not UTF-8 text", "Save it as UTF-8")
+    return dotenv_values(stream=io.StringIO(text))
+
+
+@cache  # one line a command
+def _warn_if_others_can_read(path: Path) -> None:
+    if path.stat().st_mode & 0o044:
+        warn(f"{path} holds your key, and others on this machine can read it: chmod 600 {path}")
 
 
 def _text(name: str, default: str) -> str:
     return os.environ.get(name, "").strip() or default
-
-
-def _path(name: str, default: str) -> Path:
-    """A folder, absolute: what goes into jobs.db is true wherever a command is run from."""
-    try:
-        return Path(_text(name, default)).expanduser().absolute()
-    except RuntimeError as error:  # ~somebody
-        raise Problem(name, str(error), "Give the folder's whole path") from error
 
 
 def _one_of(name: str, default: str, words: tuple[str, ...]) -> str:
@@ -111,6 +134,15 @@ def _one_of(name: str, default: str, words: tuple[str, ...]) -> str:
             name, f"{word!r} is unknown", f"Give {known}" + (", or unset it" if "" in words else "")
         )
     return word
+
+
+def _folder(name: str, default: str) -> Path:
+    """An absolute path, so that paths in jobs.db are absolute; `~` is your home folder."""
+    text = _text(name, default)
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:
+        raise Problem(name, f"{text!r}: {error}", "Give the folder's whole path") from error
 
 
 def _number(name: str, default: int, least: int) -> int:

@@ -78,7 +78,7 @@ def _out(settings: Settings, sent: bool) -> Iterator[tuple[Batch, tuple[str, ...
         (paths.comparisons, ("batch", "realtime")),
     ):
         for folder in open_folders(settings.data_root, place):
-            with suppress(Problem):  # whoever works on a damaged folder reports it
+            with suppress(Problem):  # a damaged folder is reported by the command that works on it
                 batch = load_batch(folder)
                 if batch.may_be_sent or not sent:
                     yield batch, modes

@@ -96,9 +96,7 @@ def write_folder(
         return None
     write_lines(part / "manifest.jsonl", batch.lines)
     facts: dict[str, Any] = {"pages": len(batch.lines), "bytes": requests.stat().st_size}
-    facts["sequence"] = (
-        sequence  # among the folders of this data root, by which a page's latest is told
-    )
+    facts["sequence"] = sequence  # of two folders with the same page, the later one has it
     facts["model"] = config.model  # in no request; what was estimated is what is asked
     facts["max_output_tokens"] = config.max_output_tokens  # the two that decide what it may cost
     facts["thinking"] = config.thinking

@@ -6,6 +6,7 @@ only of a batch that ended, and is used only when it holds what the API counts.
 """
 
 from datetime import timedelta
+from pathlib import Path
 
 from sqlite_utils import Database
 
@@ -13,7 +14,7 @@ from flowsheets import clock, files
 from flowsheets.batch import recover, results
 from flowsheets.batch.folder import Batch
 from flowsheets.batch.results import FileCheck
-from flowsheets.errors import Problem
+from flowsheets.errors import Problem, warn
 from flowsheets.gemini import calls
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.gemini.operation import Operation
@@ -55,7 +56,7 @@ def have_file(batch: Batch) -> bool:
     size = batch.responses.stat().st_size
     if size == noted["bytes"] and results.file_digest(batch.responses) == noted["sha256"]:
         return True
-    kept = files.put_aside(batch.responses)
+    kept = _put_aside(batch)
     batch.add("torn", kept=kept.name)
     return False
 
@@ -66,7 +67,9 @@ def download(batch: Batch, operation: Operation) -> bool:
     if not (operation.ended and name):
         return False
     got = calls.download(name, batch.responses)
-    batch.add("downloaded", bytes=got.bytes, sha256=got.sha256, confirmed=got.confirmed)
+    batch.add("downloaded", **got._asdict(), differs=got.differs)
+    if got.differs:
+        warn(f"{batch.responses} was loaded twice alike, and is not of the size that the API names")
     return True
 
 
@@ -79,9 +82,17 @@ def check(batch: Batch) -> FileCheck:
     found = results.check_file(batch)
     if found.faults:
         raise _quarantine(batch, found)
-    if batch.responses.exists() and (lacks := results.missing_responses(batch, found)):
+    if batch.responses.exists() and (lacks := _lacks(batch, found)):
         raise _put_aside_as_short(batch, lacks)
     return found
+
+
+def _lacks(batch: Batch, found: FileCheck) -> str | None:
+    """Why the file is not all that the API has; None where it is, as far as that can be told."""
+    noted = batch.last("downloaded")
+    if noted and noted.get("differs") and len(found.offsets) < len(batch.lines):
+        return f"has {noted['bytes']} bytes, the API names {noted['api_bytes']}"
+    return results.missing_responses(batch, found)
 
 
 def _quarantine(batch: Batch, found: FileCheck) -> Problem:
@@ -97,7 +108,7 @@ def _quarantine(batch: Batch, found: FileCheck) -> Problem:
 
 def _put_aside_as_short(batch: Batch, lacks: str) -> Problem:
     first = batch.all("short")[:1]
-    kept = files.put_aside(batch.responses)
+    kept = _put_aside(batch)
     if not first:  # once: with cron there would be one a minute
         first = [batch.add("short", reason=lacks, kept=kept.name)]
     since = clock.elapsed(first[0])
@@ -109,6 +120,16 @@ def _put_aside_as_short(batch: Batch, lacks: str) -> Problem:
             f"Use what there is: make batch-rescue ID={batch.batch_id}",
         )
     return NotWhole(batch.batch_id, what, "The next fetch loads it again")
+
+
+def _put_aside(batch: Batch) -> Path:
+    """Keep responses.jsonl under another name, once: cron may load the same file each minute."""
+    digest = results.file_digest(batch.responses)
+    for kept in batch.folder.glob("responses.jsonl.*"):
+        if results.file_digest(kept) == digest:
+            batch.responses.unlink()
+            return kept
+    return files.put_aside(batch.responses)
 
 
 # --- batches that were closed --------------------------------------------------------------------
@@ -127,11 +148,11 @@ def late(batch: Batch, db: Database, settings: Settings) -> str | None:
     if operation is None or not (operation.ended and operation.responses_file):
         return None
     if batch.responses.exists():
-        files.put_aside(batch.responses)
+        _put_aside(batch)
     try:
         download(batch, operation)
     except ApiProblem as problem:
-        if problem.code not in (403, 404) or problem.key_refused:
+        if not problem.gone:
             raise
         return None
     found = results.check_file(batch)
@@ -167,6 +188,6 @@ def _late_operation(batch: Batch) -> Operation | None:
     try:
         return ask(batch)
     except ApiProblem as problem:
-        if problem.code not in (403, 404) or problem.key_refused:
+        if not problem.gone:
             raise
         return None

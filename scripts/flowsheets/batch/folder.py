@@ -206,6 +206,11 @@ class Batch:
             reply = None
         return Operation(reply if isinstance(reply, dict) else {})
 
+    @property
+    def retried(self) -> set[int]:
+        """Indexes of pages that were finished, and that you wanted to be read again since."""
+        return {index for event in self.all("retried") for index in event.get("indexes", ())}
+
     def held(self) -> list[Line]:
         """The lines of pages that this folder still holds: none where it is closed."""
         if not self.open or self.last("fetched"):

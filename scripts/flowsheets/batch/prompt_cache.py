@@ -80,7 +80,7 @@ def drop(name: str) -> None:
 def died_in_the_last_batch(data_root: Path) -> bool:
     """Whether the newest batch that ended lost its cache on the way: the next goes without."""
     for folder in reversed(batch_folders(data_root)):
-        with suppress(Problem):  # whoever works on a damaged folder reports it
+        with suppress(Problem):  # a damaged folder is reported by the command that works on it
             ended = load_batch(folder).last("settled", "given_back")
             if ended:
                 return bool(ended.get("cache_died"))
@@ -98,7 +98,7 @@ def renew(batch: Batch) -> bool:
     try:
         calls.renew_cache(batch.cached_content, BATCH_SECONDS)
     except ApiProblem as problem:
-        if problem.code not in (403, 404) or problem.key_refused:
+        if not problem.gone:
             raise
         return False
     return True

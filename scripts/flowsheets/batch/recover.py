@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
-import orjson
 from sqlite_utils import Database
 
 from flowsheets import lock, paths
@@ -182,7 +181,6 @@ def _apply_unknown(
     if batch.open or not batch.batch_id or not batch.responses.exists():
         return
     known = usage.pages_of_batch(db, batch.batch_id)
-    retried = {index for event in batch.all("retried") for index in event.get("indexes", ())}
     check = results.check_file(batch)
     reader = results.Reader.of(
         batch, settings.data_root, check, results.NO_RESPONSE, settings.model
@@ -193,7 +191,7 @@ def _apply_unknown(
         gone = _result_is_gone(db, settings.data_root, page)
         if not answers or (page in known and not gone):
             continue
-        wanted = line["index"] not in retried and page not in holders
+        wanted = line["index"] not in batch.retried and page not in holders
         outcomes.append(reader.outcome(line, answers, wanted))
     _apply(db, settings.data_root, [o for o in outcomes if _was_billed(o)], batch.batch_id, found)
 
@@ -315,6 +313,25 @@ def drop_broken_builds(data_root: Path) -> None:
         shutil.rmtree(part, ignore_errors=True)
 
 
+def note_retried(db: Database, data_root: Path, pages: list[PageId]) -> None:
+    """Write down, beside the responses, that you want these finished pages to be read again.
+
+    Without it a jobs.db that was lost later would complete them from the old responses.
+    """
+    wanted: dict[str, list[PageId]] = {}
+    for page, row in states.rows_of(db, pages).items():
+        for saved in paths.real_time_responses(data_root, page):
+            saved.rename(paths.retried(saved))
+        if row["batch_id"]:
+            wanted.setdefault(row["batch_id"], []).append(page)
+    for name in folders.of_batches(db, wanted):
+        with suppress(Problem):  # of a damaged folder, nothing can be noted
+            batch = load_batch(paths.batches(data_root) / name)
+            own = set(wanted[str(batch.batch_id)])
+            batch.add("retried", indexes=[n["index"] for n in batch.lines if page_of(n) in own])
+            know(db, batch)
+
+
 # --- real time ----------------------------------------------------------------------------------
 
 
@@ -389,7 +406,7 @@ def read_saved(page: PageId, saved: Path, model: str, thinking: str | None = "un
     """
     answer = None
     try:
-        answer = orjson.loads(saved.read_bytes())
+        answer = response.parse(saved.read_bytes())
         reading = response.read(answer)
     except ValueError:
         reading = Unread("not_json", "the response is not JSON")

@@ -230,7 +230,7 @@ def _loadable(folders: Iterable[Path]) -> list[Batch]:
         try:
             batches.append(load_batch(folder))
         except Problem:
-            continue  # whoever works on that folder says so
+            continue  # reported by the command that works on it
     return batches
 
 
@@ -239,7 +239,7 @@ def _restore(batch_id: str, db: Database, data_root: Path) -> None:
     name = _name(batch_id, operation.name)
     folder = paths.batches(data_root) / name
     if (folder / "manifest.jsonl").exists() or not (_all_known(folder, db) or not folder.is_dir()):
-        return  # damaged, and reported by whoever loads it
+        return  # damaged, and reported by the command that loads it
     lines = [
         _line(name, index, page, batch_id, data_root)
         for index, page in states.of_batch(db, batch_id)
@@ -282,7 +282,7 @@ def _operation(batch_id: str) -> Operation:
     try:
         return Operation(calls.get_batch(batch_id))
     except ApiProblem as problem:
-        if problem.code not in (403, 404) or problem.key_refused:
+        if not problem.gone:
             raise
         return Operation({})
 

@@ -15,7 +15,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-import orjson
 from sqlite_utils import Database
 from tqdm import tqdm
 
@@ -23,7 +22,7 @@ from flowsheets import files, paths
 from flowsheets.batch import images
 from flowsheets.batch.folder import OUTCOMES as OUTCOMES
 from flowsheets.batch.folder import Batch, Line, page_of
-from flowsheets.jobs import database, date_checks, pauses, states
+from flowsheets.jobs import database, date_checks, mended_answers, pauses, states
 from flowsheets.money import usage
 from flowsheets.page import dates, response, schema
 from flowsheets.page.response import Unread
@@ -102,8 +101,8 @@ def check_file(batch: Batch) -> FileCheck:
     sent = {line["key"] for line in batch.lines}
     for number, offset, raw in _lines(batch.responses):
         try:
-            line = orjson.loads(raw)
-        except orjson.JSONDecodeError:
+            line = response.parse(raw)
+        except ValueError:
             check.faults.append(f"line {number} is not JSON")
             continue
         key = _key(line)
@@ -389,6 +388,7 @@ def _complete(
     if moved:
         contradiction = dates.contradiction(page.pdf_path, reading.page_date_raw)
         date_checks.note(db, page, contradiction, states.now())
+        mended_answers.note(db, page, reading.forgiven, states.now())
         pauses.end(db, [page])
     return len(moved)
 
@@ -429,7 +429,7 @@ def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
 
 def _line_at(file: BinaryIO, offset: int) -> dict[str, Any]:
     file.seek(offset)
-    line: dict[str, Any] = orjson.loads(file.readline())
+    line: dict[str, Any] = response.parse(file.readline())
     return line
 
 

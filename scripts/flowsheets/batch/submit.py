@@ -268,10 +268,9 @@ def refusal(batch: Batch, db: Database | None, problem: ApiProblem) -> Problem:
         fix = "Correct the cause, then make batch-submit"
         return setting_refused(what) or Problem(batch.folder, what, fix)
     if problem.code == 429:
+        fix = "The upload is kept: make batch-submit goes on with it when the queue has room"
         return QueueFull(
-            batch.folder,
-            problem.what,
-            "The upload is kept: make batch-submit goes on with it when the queue has room",
+            batch.folder, problem.what, fix if problem.kind == "quota" else problem.fix
         )
     return problem
 

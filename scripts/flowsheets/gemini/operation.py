@@ -1,11 +1,21 @@
-"""The API's word on a batch: a long-running operation, read without the SDK's narrower types."""
+"""The status of a batch, read from the API's long-running operation without the SDK's types."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 UNDER_WAY = ("PENDING", "RUNNING")
-ENDED = ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED")
+# PARTIALLY_SUCCEEDED is documented nowhere, and has been seen by gateways.
+ENDED = ("SUCCEEDED", "PARTIALLY_SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED")
+
+
+class Counts(NamedTuple):
+    """What the API has counted of a batch's requests; `successful` ones have a billed response."""
+
+    requested: int
+    successful: int
+    failed: int
+    pending: int
 
 
 @dataclass(frozen=True)
@@ -16,7 +26,7 @@ class Operation:
 
     @property
     def state(self) -> str:
-        """PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED, EXPIRED, or what the API says instead."""
+        """PENDING, RUNNING, one of ENDED, or the API's own word where that is another."""
         state = str(self._metadata.get("state") or "UNKNOWN")
         short = state.removeprefix("BATCH_STATE_").removeprefix("JOB_STATE_")
         return short if short in UNDER_WAY + ENDED else state
@@ -42,24 +52,36 @@ class Operation:
 
     @property
     def ended(self) -> bool:
-        return self.state in ENDED
-
-    @property
-    def done(self) -> int:
-        """Requests that were answered; the API's counters are strings, and zeros are left out."""
-        return self._count("successfulRequestCount")
-
-    @property
-    def failed(self) -> int:
-        return self._count("failedRequestCount")
+        """In a state that is an end, or, whatever the state, `done` with a result file."""
+        return self.state in ENDED or (self.reply.get("done") is True and bool(self._file))
 
     @property
     def responses_file(self) -> str | None:
-        """`files/batch-…`; it is named in two places, and may be late in either."""
-        for place in (self.reply.get("response"), self._metadata.get("output")):
-            if isinstance(place, dict) and place.get("responsesFile"):
-                return str(place["responsesFile"])
-        return None
+        """`files/batch-…` of a batch that has ended; SUCCEEDED has been seen before its file.
+
+        A file that is named while the batch is PENDING or RUNNING may hold a part of the lines, so
+        it is not told here.
+        """
+        return self._file if self.ended else None
+
+    @property
+    def counts(self) -> Counts | None:
+        """The API's counts: strings in the reply, zeros left out. None where it gives none."""
+        stats = self._metadata.get("batchStats")
+        if not isinstance(stats, dict) or not stats:
+            return None
+        names = ("requestCount", "successfulRequestCount", "failedRequestCount")
+        return Counts(*(_number(stats.get(name)) for name in (*names, "pendingRequestCount")))
+
+    @property
+    def done(self) -> int:
+        """Requests that have a response."""
+        return self.counts.successful if self.counts else 0
+
+    @property
+    def failed(self) -> int:
+        """Requests that ended without a response."""
+        return self.counts.failed if self.counts else 0
 
     @property
     def error(self) -> dict[str, Any]:
@@ -80,12 +102,21 @@ class Operation:
         metadata = self.reply.get("metadata")
         return metadata if isinstance(metadata, dict) else {}
 
-    def _count(self, name: str) -> int:
-        stats = self._metadata.get("batchStats") or {}
-        try:
-            return int(stats.get(name, 0))
-        except (AttributeError, TypeError, ValueError):
-            return 0
+    @property
+    def _file(self) -> str | None:
+        """The output is named in two places, and may be late in either."""
+        for place in (self.reply.get("response"), self._metadata.get("output")):
+            file = place.get("responsesFile") if isinstance(place, dict) else None
+            if isinstance(file, str) and file:
+                return file
+        return None
+
+
+def _number(text: object) -> int:
+    try:
+        return max(0, int(str(text)))
+    except ValueError:
+        return 0
 
 
 def _time(text: object) -> datetime | None:

@@ -1,29 +1,22 @@
-"""One result as rows of flowsheets.db: blocks, entries, oddities, and what it is compared by."""
+"""One page's text as rows of flowsheets.db, and what it is compared with other pages by."""
 
 import hashlib
-import re
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any
 
 import orjson
 
-from flowsheets.page.schema import Entry, PageResult, Quadrant
+from flowsheets.index import artists
+from flowsheets.index.doubts import normalised
+from flowsheets.index.shapes import KeptEntry, KeptPage, KeptQuadrant, kind
 
 Row = dict[str, Any]
 
-# Artist and title are parted by one dash with room on both sides; X-Ray Spex is a name.
-_DASH = re.compile(r"\s[-–—]\s")
+# A row's number as a column: SQLite holds 64 bits, and JSON's readers 53.
+LARGEST_ROW = 2**53 - 1
 
-_SIGNS = re.compile(r"[\W_]+")
-
-# The form has 21 rows a block, some other form may have more.
-LAST_ROW = 999
-
-# Repeats of something shorter are ditto marks.
-RUN_CHARACTERS = 3
 # Checksums a page: two pages with the same text have all in common, strangers none.
 SKETCH = 8
 # Of too few rows, equality says nothing.
@@ -32,7 +25,7 @@ SKETCH_ENTRIES = 5
 
 @dataclass
 class PageRows:
-    """A result's rows, by table; `page` holds columns of `pages`, `source` of `sources`."""
+    """A text's rows, by table; `page` holds columns of `pages`, `source` of `sources`."""
 
     page: Row
     source: Row
@@ -41,17 +34,11 @@ class PageRows:
     oddities: list[Row] = field(default_factory=list)
 
 
-def of(page: str, page_date: str | None, result: PageResult) -> PageRows:
-    """The rows of the page called `page`; `page_date` is ISO. One name a DJ is the index's to give.
-
-    Raises `ValueError` where a row's number is no row's, nor one that SQLite can hold.
-    """
+def of(page: str, page_date: str | None, text: KeptPage) -> PageRows:
+    """The rows of the page of that name; `page_date` is ISO. One name a DJ is given later."""
     rows = PageRows(page={}, source={})
-    last = max((e.row_index for q in result.quadrants for e in q.entries), default=0)
-    if last > LAST_ROW:
-        raise ValueError(f"row_index {last} is no printed row")
-    rows.oddities += [_oddity(page, None, None, text) for text in result.oddities]
-    for quadrant in result.quadrants:
+    rows.oddities += [_oddity(page, None, None, oddity) for oddity in text.oddities]
+    for quadrant in text.quadrants:
         rows.oddities += [_oddity(page, quadrant.position, None, t) for t in quadrant.oddities]
         entries = _entries(page, page_date, quadrant)
         rows.blocks.append(_block(page, quadrant, entries))
@@ -59,7 +46,7 @@ def of(page: str, page_date: str | None, result: PageResult) -> PageRows:
         for entry in entries:
             texts = orjson.loads(entry["oddities"]) if entry["oddities"] else []
             rows.oddities += [_oddity(page, quadrant.position, entry["entry"], t) for t in texts]
-    rows.page = _page(page_date, result, rows)
+    rows.page = _page(page_date, text, rows)
     rows.source = _source(rows.entries)
     return rows
 
@@ -69,32 +56,31 @@ def collapsed(text: str | None) -> str | None:
     return " ".join(text.split()) or None if text else None
 
 
-def artist_and_track(text: str | None) -> tuple[str, str] | tuple[None, None]:
-    """The two sides of the one plain dash; two Nones where there is none, or more than one."""
-    parts = [part.strip() for part in _DASH.split(text)] if text else []
-    return (parts[0], parts[1]) if len(parts) == 2 and all(parts) else (None, None)
+def is_blank(text: str) -> bool:
+    """Whether a row shows nothing: it is not a play."""
+    return not any(letter.isprintable() and not letter.isspace() for letter in text)
 
 
-def _page(page_date: str | None, result: PageResult, rows: PageRows) -> Row:
+def _page(page_date: str | None, text: KeptPage, rows: PageRows) -> Row:
     confidences = Counter(entry["confidence"] for entry in rows.entries)
     count = len(rows.entries)
     return {
-        "page_date_raw": result.page_date_raw,
+        "page_date_raw": text.page_date_raw,
         "page_date": page_date,
-        "comments_raw": result.comments_raw,
+        "comments_raw": text.comments_raw,
         "entry_count": count,
         "low_count": confidences["low"],
         "medium_count": confidences["medium"],
         "high_count": confidences["high"],
         "oddity_count": len(rows.oddities),
         "confidence": confidences["high"] / count if count else None,
-        "model_version": result.model_version,
-        "extracted_at": result.extracted_at.isoformat(),
+        "model_version": text.model_version,
+        "extracted_at": text.extracted_at.isoformat() if text.extracted_at else None,
     }
 
 
-def _block(page: str, quadrant: Quadrant, entries: list[Row]) -> Row:
-    played = [e for e in entries if e["joined_text"] is not None and e["notes"] != "crossed_out"]
+def _block(page: str, quadrant: KeptQuadrant, entries: list[Row]) -> Row:
+    played = [entry for entry in entries if entry["joined_text"] is not None]
     return {
         "block": f"{page}/{quadrant.position}",
         "page": page,
@@ -104,26 +90,28 @@ def _block(page: str, quadrant: Quadrant, entries: list[Row]) -> Row:
         "dj": collapsed(quadrant.jock_raw),
         "entry_count": len(entries),
         "play_count": len(played),
+        "crossed_out_count": sum(entry["crossed_out"] for entry in played),
         "rows_read": len(_rows_read(quadrant)),
     }
 
 
-def _rows_read(quadrant: Quadrant) -> set[int]:
+def _rows_read(quadrant: KeptQuadrant) -> set[int]:
     """The printed rows that a block's entries cover, so that they can be held against the scan."""
     rows = {entry.row_index for entry in quadrant.entries}
-    return rows | {e.row_index + 1 for e in quadrant.entries if e.notes == "double_height"}
+    return rows | {e.row_index + 1 for e in quadrant.entries if kind(e.notes) == "double_height"}
 
 
-def _entries(page: str, page_date: str | None, quadrant: Quadrant) -> list[Row]:
+def _entries(page: str, page_date: str | None, quadrant: KeptQuadrant) -> list[Row]:
     written = sorted(quadrant.entries, key=lambda entry: entry.row_index)
     seen: Counter[int] = Counter()
     rows: list[Row] = []
     first: Row | None = None  # the row that continuation rows belong to
     for ordinal, entry in enumerate(written):
-        seen[entry.row_index] += 1
-        again = f".{seen[entry.row_index]}" if seen[entry.row_index] > 1 else ""
-        name = f"{page}/{quadrant.position}/{entry.row_index:02d}{again}"
-        row = _entry(entry) | {
+        row = _entry(entry)
+        seen[row["row_index"]] += 1
+        again = f".{seen[row['row_index']]}" if seen[row["row_index"]] > 1 else ""
+        name = f"{page}/{quadrant.position}/{row['row_index']:02d}{again}"
+        row |= {
             "entry": name,
             "page": page,
             "page_date": page_date,
@@ -133,29 +121,38 @@ def _entries(page: str, page_date: str | None, quadrant: Quadrant) -> list[Row]:
             "dj": collapsed(quadrant.jock_raw),
             "ordinal": ordinal,
         }
-        if entry.notes == "continuation" and first is not None:
+        if is_blank(entry.raw_text):
+            row["joined_text"] = None
+        elif kind(entry.notes) == "continuation" and first is not None:
             first["joined_text"] = f"{first['joined_text'].rstrip()} {entry.raw_text.lstrip()}"
             row |= {"joined_text": None, "continues": first["entry"]}
         else:
             first = row  # so is a continuation of nothing: its text is to be in some play
         rows.append(row)
-    for row in rows:
-        row["artist"], row["track"] = artist_and_track(row["joined_text"])
-    return rows
+    return [row | _parts(row["joined_text"]) for row in rows]
 
 
-def _entry(entry: Entry) -> Row:
+def _entry(entry: KeptEntry) -> Row:
     return {
-        "row_index": entry.row_index,
+        "row_index": min(max(entry.row_index, -LARGEST_ROW), LARGEST_ROW),
         "type_raw": entry.type_raw,
         "raw_text": entry.raw_text,
-        "artist": None,
-        "track": None,
         "confidence": entry.confidence,
         "notes": entry.notes,
+        "crossed_out": int(kind(entry.notes) == "crossed_out"),
         "oddities": orjson.dumps(entry.oddities).decode() if entry.oddities else None,
         "joined_text": entry.raw_text,
         "continues": None,
+    }
+
+
+def _parts(joined_text: str | None) -> Row:
+    parts = artists.of(joined_text)
+    return {
+        "artist": parts.artist,
+        "track": parts.track,
+        "artist_guess": parts.guess,
+        "artist_rule": parts.rule,
     }
 
 
@@ -165,31 +162,11 @@ def _oddity(page: str, position: str | None, entry: str | None, text: str) -> Ro
 
 def _source(entries: list[Row]) -> Row:
     texts = [normalised(entry["raw_text"]) for entry in entries]
-    run_length, run_text = _longest_run(texts, entries)
     comparable = sum(map(bool, texts)) >= SKETCH_ENTRIES
     return {
         "digest": hashlib.sha256("\n".join(texts).encode()).hexdigest(),
         "sketch": orjson.dumps(_sketch(texts)).decode() if comparable else None,
-        "run_length": run_length,
-        "run_text": run_text,
     }
-
-
-def normalised(text: str) -> str:
-    """The text as two readings of the same row have it in common: its letters and digits."""
-    return _SIGNS.sub("", text.casefold())
-
-
-def _longest_run(texts: list[str], entries: list[Row]) -> tuple[int, str | None]:
-    """How many rows the longest run of one text has, and that text as its first row has it."""
-    longest: tuple[int, str | None] = (0, None)
-    begin = 0
-    for text, run in groupby(texts):
-        length = sum(1 for _ in run)
-        if len(text) >= RUN_CHARACTERS and length > longest[0]:
-            longest = (length, entries[begin]["raw_text"])
-        begin += length
-    return longest
 
 
 def _sketch(texts: list[str]) -> list[int]:

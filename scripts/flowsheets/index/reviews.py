@@ -1,6 +1,6 @@
-"""Which pages a person should look at first, and why: table `reviews`, told from the others.
+"""Which pages to look at first, and why: table `reviews`, made from the other tables.
 
-A page stands there once for each reason. Nothing here changes a page or a result.
+A page is there once for each reason. Nothing here changes a page or a result.
 """
 
 from collections import Counter
@@ -11,33 +11,56 @@ from typing import NamedTuple
 import orjson
 from sqlite_utils import Database
 
-from flowsheets import paths
-from flowsheets.index import from_results
+from flowsheets import display, paths
+from flowsheets.index import doubts, texts
 from flowsheets.jobs import date_checks
 from flowsheets.page.schema import POSITIONS
+from flowsheets.paths import PageId
 
-# The most urgent first: another page's text, then text that is missing or made up, then doubts.
+# What is wrong with a page's files, whatever its text.
+FILE_REASONS = {
+    "result_missing": "completed, and the result file is missing",
+    "result_damaged": "the result file is damaged",
+    "verified_unused": "a person verified the page, and that file cannot be used",
+}
+# The most urgent first: another page's text, lost files, then text that is missing or made up, then
+# doubts. A new reason is added here; where another command notes it in jobs.db, in
+# `from_jobs.NOTED` as well. A page that a person verified as complete is on the list for its files
+# alone, and for a failed try to read it again (`ALWAYS`).
 REASONS = {
     date_checks.DATE: "the date on the page contradicts the PDF's name",
-    "same_text": "the same text stands on another page",
+    "same_text": "the same text is on another page",
+    **FILE_REASONS,
     "no_entries": "the scan has writing, the result has no rows",
     "repeated_row": "one text, row after row",
+    "periodic_text": "text that goes in circles",
+    "more_rows_than_form": "more rows than the form has",
+    "row_numbers": "row numbers that are doubled, or that the form does not have",
+    "overlong_cell": "a text that is longer than its place on the form",
+    "more_rows_than_ink": "the result has more rows than the scan has written ones",
     "fewer_rows_than_ink": "the scan has more written rows than the result",
     "failed": "failed, with no tries left",
+    "mended_answer": "the response had to be mended to be read",
+    "type_letters_missing": "no type letter was read, and the scan has some",
     "low_confidence": "many rows are low in confidence",
 }
+ALWAYS = (*FILE_REASONS, "failed")
 
 # Of the station's first 34 pages one has more than a tenth of its rows low: a third of them.
 LOW_SHARE, LOW_ENTRIES = 0.25, 8
-# No row of those pages follows its like. A programme may hold a jingle or play a side through.
-REPEATS = 5
 # Rows of a block that carry ink and were not read. On those pages' 136 blocks the scan shows two
-# rows more than the reading has, at the most.
+# rows more than the transcription has, at the most.
 UNREAD_ROWS = 4
+# Rows of a block that were read and carry no ink: 3 on those pages, at the most.
+MADE_UP_ROWS = 5
+# Type letters that a scan shows; strokes across the column look like 12 at the most (page.form).
+SEEN_LETTERS = 15
 # Numbers that two sketches share before the pages are compared, and the share of their rows then.
 SHARED_NUMBERS, SHARED_ROWS = 4, 0.6
 # A number that so many pages share is a jingle, not a page's text.
 COMMON = 50
+
+Noted = list[tuple[PageId, str, str]]  # page, reason, detail
 
 
 class Review(NamedTuple):
@@ -49,43 +72,94 @@ class Review(NamedTuple):
     detail: str
 
 
-def refresh(db: Database, max_attempts: int, noted: date_checks.Noted) -> None:
-    """Fill `reviews` anew, in the transaction that `db` is in; `noted` is what jobs.db has."""
+class Blocks(NamedTuple):
+    """One block: its page's entries, and its rows that were read and that carry ink."""
+
+    page: str
+    entry_count: int
+    position: str
+    read: int
+    inked: int
+
+
+def refresh(db: Database, max_attempts: int, dated: date_checks.Noted, noted: Noted) -> None:
+    """Fill `reviews` anew, in the transaction that `db` is in.
+
+    `dated` and `noted` are what jobs.db has: contradicting dates, and other commands' reasons.
+    """
     order = list(REASONS)
+    verified = _verified(db)
+    known = {page for (page,) in db.execute("SELECT page FROM pages")}
     found = sorted(
-        _all(db, max_attempts, noted), key=lambda r: (order.index(r.reason), -r.badness, r.page)
+        (
+            review
+            for review in _all(db, max_attempts, dated, noted)
+            if review.page in known and (review.page not in verified or review.reason in ALWAYS)
+        ),
+        key=lambda r: (order.index(r.reason), -r.badness, r.page),
     )
     db.execute("DELETE FROM reviews")
     db.conn.executemany(
-        "INSERT INTO reviews (page, reason, detail, rank) VALUES (?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO reviews (page, reason, detail, rank) VALUES (?, ?, ?, ?)",
         ((r.page, r.reason, r.detail, rank) for rank, r in enumerate(found, 1)),
     )
 
 
-def _all(db: Database, max_attempts: int, noted: date_checks.Noted) -> Iterator[Review]:
-    yield from _contradicting(db, noted)
+def _verified(db: Database) -> set[str]:
+    sql = "SELECT page FROM pages WHERE verified = ?"
+    return {page for (page,) in db.execute(sql, [texts.COMPLETE])}
+
+
+def _all(
+    db: Database, max_attempts: int, dated: date_checks.Noted, noted: Noted
+) -> Iterator[Review]:
+    yield from _contradicting(db, dated)
     yield from _same_text(db)
-    yield from _repeated(db)
-    yield from _unread(db)
+    yield from _missing(db)
+    yield from _found(db)
+    yield from _ink(db)
     yield from _failed(db, max_attempts)
+    yield from _noted(noted)
+    yield from _letters_missing(db)
     yield from _low(db)
 
 
-def _contradicting(db: Database, noted: date_checks.Noted) -> Iterator[Review]:
-    said = {paths.page_name(page): detail for page, (detail, _) in noted.items()}
-    # What the result says goes before what was noted when it was made; it may be gone by now.
+def _contradicting(db: Database, dated: date_checks.Noted) -> Iterator[Review]:
+    noted = {paths.page_name(page): detail for page, (detail, _) in dated.items()}
+    # What the text says goes before what was noted when it was made; it may be gone by now.
     sql = (
         "SELECT p.page, s.page, s.contradiction FROM pages p LEFT JOIN sources s ON s.page = p.page"
     )
-    for page, result, contradiction in db.execute(sql):
-        if why := contradiction if result else said.get(page):
-            yield Review(page, date_checks.DATE, 0, f"{_plain(why)}.")
+    for page, text, contradiction in db.execute(sql):
+        if why := contradiction if text else noted.get(page):
+            yield Review(page, date_checks.DATE, 0, f"{display.plain(why)}.")
+
+
+def _missing(db: Database) -> Iterator[Review]:
+    sql = (
+        "SELECT page FROM pages WHERE result_path IS NULL"
+        " AND status IN ('completed', 'low_confidence')"
+    )
+    for (page,) in db.execute(sql):
+        detail = "The result file is missing: make rebuild, else make retry."
+        yield Review(page, "result_missing", 0, detail)
+
+
+def _found(db: Database) -> Iterator[Review]:
+    sql = "SELECT page, reason, badness, detail FROM findings"
+    for page, reason, badness, detail in db.execute(sql):
+        yield Review(page, reason, badness, detail)
+
+
+def _noted(noted: Noted) -> Iterator[Review]:
+    for page, reason, detail in noted:
+        yield Review(paths.page_name(page), reason, 0, display.plain(detail))
 
 
 def _failed(db: Database, max_attempts: int) -> Iterator[Review]:
     sql = "SELECT page, attempts, last_error FROM pages WHERE status = 'failed' AND attempts >= ?"
     for page, attempts, last_error in db.execute(sql, [max_attempts]):
-        why = _plain(last_error or "no reason is known").rstrip(".")
+        why = display.plain(last_error or "no reason is known").rstrip(".")
         times = "once" if attempts == 1 else f"{attempts} times"
         yield Review(page, "failed", 0, f"Failed {times}: {why}.")
 
@@ -99,38 +173,57 @@ def _low(db: Database) -> Iterator[Review]:
         yield Review(page, "low_confidence", low / count, f"{low} of {count} rows are low.")
 
 
-def _repeated(db: Database) -> Iterator[Review]:
-    sql = "SELECT page, run_length, run_text FROM sources WHERE run_length >= ?"
-    for page, length, text in db.execute(sql, [REPEATS]):
-        detail = f'"{_plain(text)}" stands {length} times, row after row.'
-        yield Review(page, "repeated_row", length, detail)
+def _letters_missing(db: Database) -> Iterator[Review]:
+    columns = " + ".join(f"coalesce({position}_types, 0)" for position in POSITIONS)
+    sql = (
+        f"SELECT page, {columns} AS seen FROM ink JOIN pages USING (page)"
+        " WHERE entry_count > 0 AND seen >= ? AND NOT EXISTS"
+        " (SELECT 1 FROM entries e WHERE e.page = ink.page AND trim(e.type_raw) <> '')"
+    )
+    for page, seen in db.execute(sql, [SEEN_LETTERS]):
+        detail = f"The scan shows some {seen} type letters, the result has none."
+        yield Review(page, "type_letters_missing", seen, detail)
 
 
-def _unread(db: Database) -> Iterator[Review]:
-    """Pages with a result and measured ink: `no_entries`, or `fewer_rows_than_ink`."""
+def _ink(db: Database) -> Iterator[Review]:
+    """Pages with a text and a measured scan that do not agree on which rows are written."""
+    blocks = list(_blocks(db))
+    empty = Counter[str]()  # page without entries -> rows inked
+    unread: dict[str, list[Blocks]] = {}
+    made_up: dict[str, list[Blocks]] = {}
+    for block in blocks:
+        if block.entry_count == 0:
+            empty[block.page] += block.inked
+        elif block.inked - block.read >= UNREAD_ROWS:
+            unread.setdefault(block.page, []).append(block)
+        elif block.read - block.inked >= MADE_UP_ROWS:
+            made_up.setdefault(block.page, []).append(block)
+    for page, ink in empty.items():
+        if ink >= UNREAD_ROWS:
+            yield Review(page, "no_entries", ink, f"{ink} rows of the scan carry writing.")
+    yield from _unequal("fewer_rows_than_ink", unread)
+    yield from _unequal("more_rows_than_ink", made_up)
+
+
+def _unequal(reason: str, pages: dict[str, list[Blocks]]) -> Iterator[Review]:
+    for page, blocks in pages.items():
+        counts = ", ".join(
+            f"{block.inked} written rows in {block.position}, {block.read} read"
+            for block in sorted(blocks, key=lambda block: POSITIONS.index(block.position))
+        )
+        badness = sum(abs(block.inked - block.read) for block in blocks)
+        yield Review(page, reason, badness, f"{counts}.")
+
+
+def _blocks(db: Database) -> Iterator[Blocks]:
     sql = (
         f"SELECT b.page, p.entry_count, b.position, b.rows_read, {', '.join(POSITIONS)}"
         " FROM ink JOIN blocks b ON b.page = ink.page JOIN pages p ON p.page = ink.page"
     )
-    unread: dict[str, dict[str, tuple[int, int]]] = {}  # page -> position -> rows inked, read
-    empty = Counter[str]()  # page without entries -> rows inked
-    for page, count, position, read, *inked in db.execute(sql):
-        ink = inked[POSITIONS.index(position)] or 0
-        if count == 0:
-            empty[page] += ink
-        elif ink - read >= UNREAD_ROWS:
-            unread.setdefault(page, {})[position] = (ink, read)
-    for page, ink in empty.items():
-        if ink >= UNREAD_ROWS:
-            yield Review(page, "no_entries", ink, f"{ink} rows of the scan carry writing.")
-    for page, blocks in unread.items():
-        told = ", ".join(
-            f"{blocks[position][0]} written rows in {position}, {blocks[position][1]} read"
-            for position in POSITIONS
-            if position in blocks
-        )
-        missing = sum(ink - read for ink, read in blocks.values())
-        yield Review(page, "fewer_rows_than_ink", missing, f"{told[0].upper()}{told[1:]}.")
+    for page, entry_count, position, read, *inked in db.execute(sql):
+        ink = inked[POSITIONS.index(position)]
+        if ink is not None:  # the form was found
+            yield Blocks(page, entry_count, position, read, ink)
 
 
 def _same_text(db: Database) -> Iterator[Review]:
@@ -147,7 +240,7 @@ def _same_text(db: Database) -> Iterator[Review]:
     for page, others in twins.items():
         other, share = max(others.items(), key=lambda twin: (twin[1], twin[0]))
         how = "All" if share == 1 else f"{share:.0%} of the"
-        yield Review(page, "same_text", share, f"{how} rows stand on {other} as well.")
+        yield Review(page, "same_text", share, f"{how} rows are on {other} as well.")
 
 
 def _alike(db: Database) -> list[tuple[str, str]]:
@@ -175,14 +268,9 @@ def _share(db: Database, page: str, other: str) -> float:
     """Rows that two pages have in common, of those that the longer one has."""
     one, two = (
         Counter(
-            from_results.normalised(text)
+            doubts.normalised(text)
             for (text,) in db.execute("SELECT raw_text FROM entries WHERE page = ?", [name])
         )
         for name in (page, other)
     )
     return (one & two).total() / max(one.total(), two.total())
-
-
-def _plain(text: str) -> str:
-    """One line that does a terminal no harm."""
-    return "".join(letter for letter in " ".join(text.split()) if letter.isprintable())

@@ -15,7 +15,7 @@ from flowsheets import paths
 from flowsheets.errors import Problem
 
 # Of another version it is built anew: it holds nothing that is not elsewhere.
-VERSION = 2
+VERSION = 3
 
 # Another index may be at work; from nothing it takes as long as that.
 BUSY_SECONDS = 300
@@ -33,7 +33,7 @@ CREATE TABLE pages (
     pdf_first_date  TEXT,    -- ISO, from the PDF's name
     pdf_last_date   TEXT,
     comments_raw    TEXT,
-    entry_count     INTEGER, -- null without a result, and so the four below
+    entry_count     INTEGER, -- null without a text, and so the four below
     low_count       INTEGER,
     medium_count    INTEGER,
     high_count      INTEGER,
@@ -41,16 +41,22 @@ CREATE TABLE pages (
     confidence      REAL,    -- share of the rows that are high; null without rows
     model_version   TEXT,
     extracted_at    TEXT,
-    way             TEXT,    -- batch, realtime, flex
+    verified        TEXT,    -- complete or draft, where the text is what a person saved; else null
+    verified_by     TEXT,
+    verified_at     TEXT,    -- ISO, UTC
+    text_path       TEXT,    -- the file that the text is from, relative to DATA_ROOT if it is there
+    mode            TEXT,    -- batch, realtime, flex
     usd             REAL,
     batch_id        TEXT,
-    image_path      TEXT     -- relative to DATA_ROOT
+    image_path      TEXT,    -- relative to DATA_ROOT; null where the file is missing
+    result_path     TEXT     -- likewise
 );
 CREATE TABLE djs (
     dj          TEXT PRIMARY KEY, -- the most frequent writing; capitals and spaces do not count
     blocks      INTEGER NOT NULL,
     pages       INTEGER NOT NULL,
     plays       INTEGER NOT NULL,
+    crossed_out INTEGER NOT NULL, -- of these plays
     first_date  TEXT,
     last_date   TEXT
 );
@@ -62,7 +68,8 @@ CREATE TABLE blocks (
     jock_raw    TEXT,
     dj          TEXT REFERENCES djs(dj),
     entry_count INTEGER NOT NULL,
-    play_count  INTEGER NOT NULL, -- without continuation rows and crossed-out ones
+    play_count  INTEGER NOT NULL, -- without continuation rows and blank ones
+    crossed_out_count INTEGER NOT NULL, -- of these plays
     rows_read   INTEGER NOT NULL  -- ruled rows that the entries cover; a double height is two
 );
 CREATE TABLE entries (
@@ -77,12 +84,15 @@ CREATE TABLE entries (
     ordinal     INTEGER NOT NULL, -- order in the block, from 0
     type_raw    TEXT,
     raw_text    TEXT NOT NULL,
-    artist      TEXT,             -- of joined_text, where one dash parts it
+    artist      TEXT,             -- of joined_text, where a sign parts it
     track       TEXT,
+    artist_guess TEXT,            -- without such a sign: a text that may be an artist
+    artist_rule TEXT,             -- how either is known
     confidence  TEXT NOT NULL,
     notes       TEXT,
+    crossed_out INTEGER NOT NULL, -- 0 or 1, from notes
     oddities    TEXT,             -- a JSON list
-    joined_text TEXT,             -- with its continuation rows; null on these themselves
+    joined_text TEXT,             -- with its continuation rows; null on these and on blank rows
     continues   TEXT REFERENCES entries(entry)
 );
 CREATE TABLE oddities (
@@ -102,16 +112,20 @@ CREATE TABLE reviews (
 -- What the index was made from, and what the review compares pages by.
 CREATE TABLE sources (
     page        TEXT PRIMARY KEY REFERENCES pages(page),
-    mtime_ns    INTEGER NOT NULL, -- of the result
-    size        INTEGER NOT NULL,
+    stamp       TEXT NOT NULL,    -- of all files that may hold its text
     contradiction TEXT,           -- why its date and the PDF's name cannot both be right
     digest      TEXT NOT NULL,    -- of all its rows
-    sketch      TEXT,             -- JSON: pages with much text in common share numbers of it
-    run_length  INTEGER NOT NULL, -- its longest run of one text, in rows
-    run_text    TEXT
+    sketch      TEXT              -- JSON: pages with much text in common share numbers of it
 );
--- The form on the scan, by block: ruled rows with writing, and how many px of a sheet 4200 high
--- they lie lower than the form has them; null where the form was not found.
+-- What is wrong with a page's files, or suspicious in its text by itself.
+CREATE TABLE findings (
+    page        TEXT NOT NULL REFERENCES pages(page),
+    reason      TEXT NOT NULL,
+    badness     REAL NOT NULL,
+    detail      TEXT NOT NULL
+);
+-- The form on the scan, by block: ruled rows with writing, those with a type letter, and how many
+-- px of a sheet 4200 high they lie lower than the form has them; null where it was not found.
 CREATE TABLE ink (
     page         TEXT PRIMARY KEY REFERENCES pages(page),
     mtime_ns     INTEGER NOT NULL, -- of the image
@@ -123,36 +137,45 @@ CREATE TABLE ink (
     top_left_shift     INTEGER,
     top_right_shift    INTEGER,
     bottom_left_shift  INTEGER,
-    bottom_right_shift INTEGER
+    bottom_right_shift INTEGER,
+    top_left_types     INTEGER,
+    top_right_types    INTEGER,
+    bottom_left_types  INTEGER,
+    bottom_right_types INTEGER
 );
 """
 
-# A crossed-out row was not played: it stands in `plays` with its note, and is not counted.
+# A crossed-out row counts as a play, and a column says so: of the rows with that note, a fifth are
+# crossed out on the scan.
 VIEWS = """
 CREATE VIEW plays AS
     SELECT e.entry, e.page, p.pdf_path, p.page_number, e.position, e.row_index, e.ordinal,
         p.page_date_raw, e.page_date, e.hour_raw, e.jock_raw, e.dj, e.artist, e.track,
-        e.raw_text, e.joined_text AS text, e.type_raw, e.confidence, e.notes
+        e.artist_guess, e.artist_rule, e.raw_text, e.joined_text AS text, e.type_raw,
+        e.confidence, e.notes, e.crossed_out, p.verified, p.verified_by, p.verified_at
     FROM entries e JOIN pages p ON p.page = e.page
     WHERE e.joined_text IS NOT NULL;
 -- max() takes Ramones before RAMONES: small letters sort last.
 CREATE VIEW plays_by_artist AS
-    SELECT max(artist) AS artist, count(*) AS plays,
+    SELECT max(artist) AS artist, count(*) AS plays, sum(crossed_out) AS crossed_out,
         min(page_date) AS first_date, max(page_date) AS last_date
-    FROM entries
-    WHERE artist IS NOT NULL AND notes IS NOT 'crossed_out'
+    FROM entries WHERE artist IS NOT NULL
     GROUP BY artist COLLATE NOCASE ORDER BY plays DESC;
 CREATE VIEW plays_by_dj AS
-    SELECT dj, plays, pages, blocks, first_date, last_date FROM djs ORDER BY plays DESC;
+    SELECT dj, plays, crossed_out, pages, blocks, first_date, last_date FROM djs
+    ORDER BY plays DESC;
 -- 2 AM, 2am, 2A and 2a.m. are one hour; a lone 2 may be either, and stays itself.
 CREATE VIEW plays_by_hour AS
     SELECT CASE WHEN short GLOB '*[0-9][ap]' THEN short || 'm' ELSE short END AS hour,
-        sum(play_count) AS plays, count(DISTINCT page) AS pages
-    FROM (SELECT page, play_count, replace(replace(lower(hour_raw), ' ', ''), '.', '') AS short
+        sum(play_count) AS plays, sum(crossed_out_count) AS crossed_out,
+        count(DISTINCT page) AS pages
+    FROM (SELECT page, play_count, crossed_out_count,
+              replace(replace(lower(hour_raw), ' ', ''), '.', '') AS short
           FROM blocks)
     GROUP BY hour ORDER BY plays DESC;
 CREATE VIEW pages_to_check AS
-    SELECT r.rank, r.page, r.reason, r.detail, p.page_date_raw, p.page_date, p.status
+    SELECT r.rank, r.page, r.reason, r.detail, p.page_date_raw, p.page_date, p.status,
+        p.verified, p.verified_by, p.verified_at
     FROM reviews r JOIN pages p ON p.page = r.page ORDER BY r.rank;
 CREATE VIEW pages_by_month AS
     SELECT substr(coalesce(page_date, pdf_first_date), 1, 7) AS month, status, count(*) AS pages
@@ -167,13 +190,14 @@ CREATE INDEX blocks_page ON blocks(page);
 CREATE INDEX blocks_dj ON blocks(dj);
 CREATE INDEX entries_page ON entries(page);
 CREATE INDEX entries_dj ON entries(dj);
-CREATE INDEX entries_artist ON entries(artist COLLATE NOCASE, artist, page_date)
-    WHERE artist IS NOT NULL AND notes IS NOT 'crossed_out';
+CREATE INDEX entries_artist ON entries(artist COLLATE NOCASE, artist, page_date, crossed_out)
+    WHERE artist IS NOT NULL;
 CREATE INDEX entries_type ON entries(type_raw);
 CREATE INDEX entries_confidence ON entries(confidence);
 CREATE INDEX entries_continues ON entries(continues) WHERE continues IS NOT NULL;
 CREATE INDEX oddities_page ON oddities(page);
 CREATE INDEX oddities_entry ON oddities(entry);
+CREATE INDEX findings_page ON findings(page);
 CREATE INDEX reviews_rank ON reviews(rank);
 """
 
@@ -186,13 +210,13 @@ TOKENIZE = "unicode61 remove_diacritics 2"
 def writing(data_root: Path) -> Iterator[Database]:
     """`flowsheets.db`, with its tables, in one transaction: readers see all of it or nothing.
 
-    Raises `Problem` where it cannot be written or is no database.
+    Raises `Problem` where it cannot be written or is not a database.
     """
     path = paths.index_db(data_root)
     try:
         with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
             db = Database(connection)
-            db.enable_wal()  # whoever reads goes on reading the old state meanwhile
+            db.enable_wal()  # readers keep the old state meanwhile
             db.execute("PRAGMA synchronous = normal")
             db.execute("PRAGMA cache_size = -100000")  # kB: sixteen thousand pages are 480 MB
             with db.conn:
@@ -220,7 +244,7 @@ def finish(db: Database) -> None:
 
 
 def is_searchable(db: Database) -> bool:
-    """Whether `finish` has been here."""
+    """Whether `finish` has made the search."""
     return db.table("pages_fts").exists()
 
 

@@ -10,7 +10,7 @@ from sqlite_utils import Database
 
 from flowsheets import paths
 from flowsheets.errors import MEND_JOBS_DB, Problem, of_database, warn
-from flowsheets.jobs import date_checks, folders, pauses
+from flowsheets.jobs import date_checks, folders, mended_answers, pauses
 from flowsheets.money import storage, usage
 
 # Other commands hold the database for one short transaction at a time; other programs may not.
@@ -48,11 +48,11 @@ def connect(data_root: Path) -> Database:
     New to an older one are two columns of `jobs`, and the other tables; `date_checks` was once
     called `reviews` and is renamed.
 
-    Raises `Problem` where it is no database, is damaged inside, or cannot be written.
+    Raises `Problem` where it is not a database, is damaged inside, or cannot be written.
     """
     path = paths.jobs_db(data_root)
     if not data_root.is_dir():
-        raise Problem("DATA_ROOT", f"{data_root} is no folder", "Correct it, or make the folder")
+        raise Problem("DATA_ROOT", f"{data_root} is not a folder", "Correct it, or make the folder")
     try:
         if not path.exists():  # SQLite would make it without the group's right to write
             path.touch(mode=0o666)
@@ -75,6 +75,7 @@ def connect(data_root: Path) -> Database:
             for statement in (
                 storage.SCHEMA,
                 date_checks.SCHEMA,
+                mended_answers.SCHEMA,
                 pauses.SCHEMA,
                 *folders.SCHEMA,
             ):

@@ -1,7 +1,7 @@
 """Table `date_checks` of jobs.db: pages that contradict their PDF's name, noted as they are read.
 
-`make review` finds them too, and more, but only once it is run, and from the results; a page is
-noted here in the transaction that completes it, and said to whoever runs the command.
+`make review` finds them too, and more, but only when it is run, and from the results; a page is
+noted here in the transaction that completes it, and the command that reads it says so.
 """
 
 from sqlite_utils import Database
@@ -24,8 +24,8 @@ Noted = dict[PageId, tuple[str, str]]  # page -> why its date cannot be right, a
 
 
 def note(db: Database, page: PageId, contradiction: str | None, at: str) -> None:
-    """What is to be said of the page's new reading, in the caller's transaction, instead of what
-    was said of an older one; `at` is an ISO time.
+    """Note why the date of the page's new result cannot be right, in the caller's transaction; a
+    note on an older result is deleted. `at` is an ISO time.
     """
     forget(db, page)
     if contradiction:
@@ -34,12 +34,12 @@ def note(db: Database, page: PageId, contradiction: str | None, at: str) -> None
 
 
 def forget(db: Database, page: PageId) -> None:
-    """The page is to be read anew, in the caller's transaction."""
+    """Delete the page's note, in the caller's transaction: the page is to be read again."""
     db.conn.execute("DELETE FROM date_checks WHERE pdf_path = ? AND page_number = ?", page)
 
 
-def settle(db: Database, page: PageId, at: str) -> None:
-    """The note of that time is right no more: somebody put the result right."""
+def clear(db: Database, page: PageId, at: str) -> None:
+    """Delete the page's note of that time: its result was put right or verified since."""
     db.conn.execute(
         "DELETE FROM date_checks WHERE pdf_path = ? AND page_number = ? AND noted_at = ?",
         (*page, at),
@@ -47,15 +47,15 @@ def settle(db: Database, page: PageId, at: str) -> None:
 
 
 def noted(db: Database) -> Noted:
-    """Every page that is noted."""
+    """Every page that has a note."""
     found = db.execute("SELECT pdf_path, page_number, detail, noted_at FROM date_checks")
     return {PageId(pdf, number): (detail, at) for pdf, number, detail, at in found}
 
 
 def line(db: Database, since: str = "", *, in_batches: bool | None = None) -> str | None:
-    """A line for a person, on the pages noted since an ISO time; None where there are none.
+    """One line on the pages noted since an ISO time; None where there are none.
 
-    `in_batches` counts those that a batch, or a real-time run, has read alone.
+    `in_batches` counts only the pages that a batch has read (True), or a real-time run (False).
     """
     sql = "SELECT count(*) FROM date_checks r JOIN jobs j USING (pdf_path, page_number)"
     sql += " WHERE r.noted_at >= ?"

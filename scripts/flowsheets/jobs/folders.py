@@ -5,6 +5,7 @@ has changed since, or this database is from a backup: it is read again.
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -30,12 +31,12 @@ _STAMPED = ("journal.jsonl", "manifest.jsonl", "responses.jsonl")
 
 
 def stamp(folder: Path) -> str:
-    """What tells one state of a batch's folder from the next: times in ns and sizes."""
+    """A text that changes when a batch's folder does: times in ns and sizes."""
     return " ".join(_one(folder / name) for name in _STAMPED)
 
 
 def folder_stamp(folder: Path) -> str:
-    """What tells one state of a folder of responses from the next."""
+    """A text that changes when a response comes into the folder, or leaves it."""
     return _one(folder)
 
 
@@ -53,6 +54,12 @@ def closed_without_responses(db: Database) -> list[str]:
     """Names of folders that were closed without a result file."""
     sql = "SELECT name FROM folders WHERE state = 'settled' AND stamp LIKE '% -' ORDER BY name"
     return [name for (name,) in db.execute(sql)]
+
+
+def of_batches(db: Database, batch_ids: Iterable[str]) -> list[str]:
+    """Names of the folders of these batches."""
+    found = dict(db.execute("SELECT batch_id, name FROM folders WHERE batch_id IS NOT NULL"))
+    return [found[batch_id] for batch_id in batch_ids if batch_id in found]
 
 
 def known_responses(db: Database) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Table `pauses`: pages that wait before they are sent again by themselves.
 
-What meets every page of a batch is no page's fault, so it costs no try. Without a pause a cron job
-would send the same pages again each minute. The pause doubles: 1 h, 2 h, 4 h … 24 h.
+What meets every page of a batch is not a page's fault, so it costs no try. Without a pause a cron
+job would send the same pages again each minute. The pause doubles: 1 h, 2 h, 4 h … 24 h.
 """
 
 from collections.abc import Iterable

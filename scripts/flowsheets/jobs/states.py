@@ -5,12 +5,16 @@
                             |                     '--> rendered         the run was stopped
                             '--batch-submit--> submitted --batch-fetch--> completed | failed
                                                   '--> rendered         did not run, no try counted
+    failed --reread--> completed                                        its kept response is a page
 
-A failed page with tries left (`attempts` < MAX_ATTEMPTS, both ways counted together) waits like a
-rendered one. A page whose image is missing waits for `make render`. `rendering` and
-`low_confidence` stand in existing databases; nothing here sets them.
+A failed page with tries left (`attempts` < MAX_ATTEMPTS, all modes counted together) waits like a
+rendered one, unless the code of its failure says that the same model would refuse it again
+(`page.response.FOR_A_PERSON`): that one waits for `make retry`. A page whose image is missing waits
+for `make render`. `rendering` and `low_confidence` are in existing databases; nothing here sets
+them.
 """
 
+import re
 from collections.abc import Container, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +24,7 @@ from sqlite_utils import Database
 
 from flowsheets import clock, files, paths
 from flowsheets.jobs.database import transaction
+from flowsheets.page.response import FOR_A_PERSON
 from flowsheets.paths import PageId
 
 STATUSES = (
@@ -32,6 +37,15 @@ STATUSES = (
     "failed",
     "low_confidence",
 )
+
+# Statuses of a page that is not finished: a person leaves it to the commands.
+UNDER_WAY = ("pending", "rendering", "rendered", "processing", "submitted")
+
+# The code of a failure, which `last_error` begins with; empty in older rows, which have none.
+_CODE = "substr(coalesce(last_error, ''), 1, instr(coalesce(last_error, ''), ': ') - 1)"
+_FOR_A_PERSON = _CODE + " IN ({})".format(", ".join(f"'{code}'" for code in sorted(FOR_A_PERSON)))
+# Failed pages that are tried again by themselves; one parameter, MAX_ATTEMPTS.
+_TRIED_AGAIN = f"status = 'failed' AND attempts < ? AND NOT {_FOR_A_PERSON}"
 
 
 ANY_BATCH: Any = object()  # of `flip`: the row's batch_id does not matter
@@ -87,10 +101,10 @@ def flip(
 
 
 def waiting(db: Database, max_attempts: int) -> Iterator[tuple[PageId, str]]:
-    """Pages that wait for a reading, with their status, in (pdf_path, page_number) order."""
+    """Pages that wait to be sent, with their status, in (pdf_path, page_number) order."""
     rows = db.execute(
         "SELECT pdf_path, page_number, status FROM jobs"
-        " WHERE status = 'rendered' OR (status = 'failed' AND attempts < ?)"
+        f" WHERE status = 'rendered' OR ({_TRIED_AGAIN})"
         " ORDER BY pdf_path, page_number",
         [max_attempts],
     )
@@ -225,7 +239,7 @@ def to_render(db: Database, max_attempts: int) -> Iterator[tuple[PageId, str]]:
     """Pages that may need an image, with their status, in order; failed ones may have theirs."""
     rows = db.execute(
         "SELECT pdf_path, page_number, status FROM jobs WHERE status IN ('pending', 'rendering')"
-        " OR (status = 'failed' AND attempts < ?) ORDER BY pdf_path, page_number",
+        f" OR ({_TRIED_AGAIN}) ORDER BY pdf_path, page_number",
         [max_attempts],
     )
     for pdf_path, page_number, status in rows:
@@ -266,6 +280,11 @@ def without_result(db: Database, data_root: Path) -> Iterator[PageId]:
     for page in in_status(db, "completed"):
         if not paths.result(data_root, page).is_file():
             yield page
+
+
+def all_rows(db: Database) -> Iterator[dict[str, Any]]:
+    """Every row, in (pdf_path, page_number) order."""
+    yield from db.table("jobs").rows_where(order_by="pdf_path, page_number")
 
 
 def rows_of(db: Database, pages: Iterable[PageId]) -> dict[PageId, dict[str, Any]]:
@@ -327,10 +346,58 @@ def counts(db: Database) -> dict[str, int]:
 
 
 def out_of_tries(db: Database, max_attempts: int) -> int:
-    """Failed pages that nothing tries again by itself."""
-    return int(db.table("jobs").count_where("status = 'failed' AND attempts >= ?", [max_attempts]))
+    """Failed pages with no tries left, but for those of `for_a_person`."""
+    where = f"status = 'failed' AND attempts >= ? AND NOT {_FOR_A_PERSON}"
+    return int(db.table("jobs").count_where(where, [max_attempts]))
+
+
+def for_a_person(db: Database) -> int:
+    """Failed pages that only `make retry` brings back, however many tries they have left."""
+    return int(db.table("jobs").count_where(f"status = 'failed' AND {_FOR_A_PERSON}"))
+
+
+def failures(db: Database) -> list[tuple[str, str]]:
+    """The code of each failed page ("" in older rows) and its whole reason, the latest last."""
+    found = db.execute(
+        f"SELECT {_CODE}, coalesce(last_error, 'the reason is unknown') FROM jobs"
+        " WHERE status = 'failed' ORDER BY updated_at"
+    )
+    return [(code if re.fullmatch("[a-z][a-z0-9_]*", code) else "", why) for code, why in found]
+
+
+def finished(
+    db: Database,
+    *,
+    pdf_path: str = "",
+    page_number: int | None = None,
+    failed: bool = False,
+    code: str = "",
+) -> list[tuple[PageId, str]]:
+    """Pages that are not under way, with their status, in order.
+
+    Of one PDF, of one page number, the failed ones alone, those whose failure has that code: each
+    only where it is given.
+    """
+    where = [f"status NOT IN ({', '.join('?' * len(UNDER_WAY))})"]
+    values: list[str | int] = list(UNDER_WAY)
+    if pdf_path:
+        where, values = [*where, "pdf_path = ?"], [*values, pdf_path]
+    if page_number is not None:
+        where, values = [*where, "page_number = ?"], [*values, page_number]
+    if failed or code:
+        where.append("status = 'failed'")
+    if code:
+        where, values = [*where, f"{_CODE} = ?"], [*values, code]
+    sql = f"SELECT pdf_path, page_number, status FROM jobs WHERE {' AND '.join(where)}"
+    rows = db.execute(f"{sql} ORDER BY pdf_path, page_number", values)
+    return [(PageId(pdf, number), status) for pdf, number, status in rows.fetchall()]
 
 
 def now() -> str:
     """The time as rows have it: ISO, UTC, microseconds; sorts as text."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def pages_of(db: Database, pdf_path: str) -> int:
+    """How many pages of the PDF there are."""
+    return int(db.table("jobs").count_where("pdf_path = ?", [pdf_path]))

@@ -98,7 +98,7 @@ def held(model: str, mode: str, pages: int, of: Basis) -> Decimal | None:
     """Dollars that MAX_USD counts for so many pages; None where no price is known.
 
     The 90th percentile, and for the share of the responses that ran into the ceiling so far, the
-    ceiling. Before 10 pages are read nobody knows what thinking takes: the ceiling for each.
+    ceiling. Before 10 pages are read it is not known what thinking takes: the ceiling for each.
     """
     high, most = cost(model, mode, pages, of.high), cost(model, mode, pages, of.most)
     if high is None or most is None:

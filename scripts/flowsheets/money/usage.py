@@ -224,7 +224,7 @@ def _another_family(asked: str, answered: str) -> bool:
 
 
 def family(model: str) -> str:
-    """The model without what tells its versions apart.
+    """The model without what names its version.
 
     gemini-3.1-pro-preview, gemini-3.1-pro-preview-05-2026, gemini-3.1-pro -> gemini-3.1-pro;
     gemini-2.5-flash-001 -> gemini-2.5-flash; gemini-2.5-flash-lite is a family of its own.

@@ -1,8 +1,7 @@
 """Dates: those in a PDF's name, the one written on a page, and whether both can be right.
 
-The PDF's name is the archive's word on what is in it, the date at the top of a sheet the DJ's. A
-page whose writing contradicts its name may be another page's text: nobody else has to be trusted
-to see it.
+The PDF's name says what the archive put into it, the date at the top of a sheet what the DJ wrote.
+Where the two contradict, the text may be another page's: it takes no third source to see that.
 """
 
 import re
@@ -90,7 +89,7 @@ def span(pdf_path: str) -> tuple[date, date] | None:
 
 
 def written(raw: str | None, within: tuple[date, date] | None) -> date | None:
-    """The date that a writing stands for; None where it cannot be read for sure.
+    """The date that a writing means; None where it cannot be read for sure.
 
     `Sun 4/1/90`, `April 3rd`, `4-5`: month before day. What is left open is taken from the days
     `within` if exactly one of them fits. A weekday beside a date is not asked for its opinion.

@@ -7,9 +7,14 @@ length (prompt.md).
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, Field, PrivateAttr, model_validator
 
 POSITIONS = ("top_left", "top_right", "bottom_left", "bottom_right")
+
+# The form has 21 rows a block, some other form may have more. A response with a row beyond this one
+# is not a page, and the index takes every row up to it. The response schema does not say it: the
+# model counts what it sees.
+LAST_ROW = 999
 
 Position = Literal["top_left", "top_right", "bottom_left", "bottom_right"]
 Confidence = Literal["high", "medium", "low"]
@@ -44,10 +49,21 @@ class PageReading(BaseModel):
     quadrants: list[Quadrant] = Field(min_length=4, max_length=4)
     comments_raw: str | None = None
     oddities: list[str] = []
+    _forgiven: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def forgiven(self) -> tuple[str, ...]:
+        """What was put right as the response was read, one sentence a kind; never on disk."""
+        return self._forgiven
+
+    def after(self, forgiven: tuple[str, ...]) -> Self:
+        """This page, with what was forgiven."""
+        self._forgiven = forgiven
+        return self
 
     @model_validator(mode="after")
     def _one_block_each(self) -> Self:
-        # Blocks are named, so another order is put right; one named twice is no page.
+        # Blocks are named, so another order is put right; one named twice is not a page.
         if sorted(q.position for q in self.quadrants) != sorted(POSITIONS):
             raise ValueError("the four blocks are not " + ", ".join(POSITIONS))
         self.quadrants.sort(key=lambda quadrant: POSITIONS.index(quadrant.position))
@@ -108,7 +124,7 @@ def _openapi(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any
     return out
 
 
-# JSON Schema's names for what the API takes over as it stands -> the API's names.
+# JSON Schema's names for what the API takes over as it is -> the API's names.
 _KEPT = {
     "enum": "enum",
     "minimum": "minimum",

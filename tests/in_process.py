@@ -1,0 +1,88 @@
+"""The scripts within the tests' own process, so that a debugger stops in them and coverage works.
+
+What a process takes along when it ends is put back after each: environment, folder, name, signal
+handlers, open databases, what was cached. Only the SDK's client stays, as long as the settings are
+the same, because making one takes longer than most commands. Where the process is the point (a
+kill, a signal, a disk that fills up at a step, a terminal), forked.py or a `real` station runs it.
+"""
+
+import contextlib
+import functools
+import gc
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from click.testing import CliRunner
+
+from flowsheets.gemini import client
+from forked import TOP, Done, commands
+
+CACHED: Any = type(functools.cache(len))
+sleep = time.sleep
+# Between two tries of the SDK, or two looks at a batch: that there is a pause is tested, its length
+# is not.
+SHORT_PAUSES = patch("time.sleep", lambda seconds: sleep(seconds / 20))
+HANDLED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)  # by process.py and demo.py
+
+_client_made_for: dict[str, str] = {}
+
+
+def run(script: str, *args: str, env: dict[str, str]) -> Done:
+    """Run `scripts/….py` to its end, in the project's folder, with this environment alone.
+
+    A FATE (see steps.py) meets a process of its own. A bug's exception is not turned into text: it
+    is raised here.
+    """
+    if "FATE" in env:
+        return commands().run(script, *args, env=env)
+    _forget_what_was_cached()
+    _keep_client_for({k: v for k, v in env.items() if k not in ("SCANS_ROOT", "DATA_ROOT")})
+    name = Path(script).name
+    main = import_module(Path(script).stem).main
+    with (
+        _handlers_kept(),
+        SHORT_PAUSES,
+        patch.dict(os.environ, env, clear=True),
+        contextlib.chdir(TOP),
+        patch.object(sys, "argv", [script, *args]),  # by which a lock names its holder
+    ):
+        ended = CliRunner().invoke(main, args, prog_name=name, catch_exceptions=False)
+    done = Done(ended.exit_code, ended.stdout, ended.stderr)
+    if done.returncode:
+        del ended
+        gc.collect()  # its traceback may hold a database that a process would have closed
+    return done
+
+
+def _forget_what_was_cached() -> None:
+    """A warning that is given once, say, is given once by each command."""
+    ours = [module for name, module in sys.modules.items() if name.startswith("flowsheets.")]
+    for module in ours:
+        for function in vars(module).values():
+            if isinstance(function, CACHED) and function is not client._client_of:
+                function.cache_clear()
+
+
+def _keep_client_for(settings: dict[str, str]) -> None:
+    """A proxy or a certificate, say, counts when a client is made."""
+    global _client_made_for
+    if settings != _client_made_for:
+        client._client_of.cache_clear()
+        _client_made_for = settings
+
+
+@contextlib.contextmanager
+def _handlers_kept() -> Iterator[None]:
+    handlers = {number: signal.getsignal(number) for number in HANDLED}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
