@@ -274,7 +274,7 @@ class Disorder(RuleBasedStateMachine):
         done = self.run("rescue.py", name, "--sure", "1" if sure else "", fate=fate)
         expired = self.later > RESULTS_LIVE * HOUR
         if sure or expired or "is still" in done.stderr:  # said so, and given back by a person
-            self.again.update(self.manifests.get(self._folder_name(name), ()))
+            self.again.update(list(self.manifests.get(self._folder_name(name), ())))
         return done
 
     def _folder_name(self, wanted: str) -> str:
