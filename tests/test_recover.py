@@ -454,3 +454,22 @@ def test_a_lost_jobs_db_and_then_lost_results_buy_nothing_again(
     assert "2 results written again" in online.good("rebuild")
     assert online.statuses() == ["completed"] * 2
     assert billed(emulator.ledger()) == before
+
+
+def test_a_folder_that_lost_its_journal_and_its_manifest_is_known_by_its_name(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(2, "nameless.pdf")
+    before = billed(emulator.ledger())
+    batch_id = online.submitted()
+    folder = online.folders()[0]
+    write_events(folder, [e for e in events(folder) if e["event"] != "created"])
+    (folder / "manifest.jsonl").unlink()
+    lose_jobs_db(online)
+    online.good("discover")
+    online.good("render")
+    assert "submitted" not in online.good("process")
+    online.fetched(folder.name)
+    assert online.statuses() == ["completed"] * 2
+    assert {row["batch_id"] for row in online.rows()} == {batch_id}
+    assert bought(emulator, before) == [1, 1]

@@ -115,11 +115,13 @@ class Batch:
 
     @property
     def state(self) -> State:
-        """As drawn above. Without its journal a folder with an id is `created`, else `unclear`."""
+        """As drawn above. Without its journal a folder with an id is `created`, else `unclear`.
+
+        So is one whose id is lost: the API knows the batch by the folder's name.
+        """
         last = self.last(*_STATE_AFTER)  # type: ignore[arg-type]
-        if last:
-            return _STATE_AFTER[last["event"]]
-        return "created" if self.batch_id else "unclear"
+        state = _STATE_AFTER[last["event"]] if last else "created"
+        return "unclear" if state in ("created", "bound") and not self.batch_id else state
 
     @property
     def open(self) -> bool:

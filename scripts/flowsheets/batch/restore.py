@@ -30,7 +30,7 @@ from flowsheets.batch.folder import (
 )
 from flowsheets.errors import Problem, warn
 from flowsheets.gemini.operation import Operation
-from flowsheets.jobs import states
+from flowsheets.jobs import folders, states
 from flowsheets.money import usage
 from flowsheets.paths import PageId
 
@@ -61,7 +61,9 @@ def mend_manifest(folder: Path, db: Database) -> bool:
     batch = Batch(folder, [], load_journal(folder))
     path = folder / "manifest.jsonl"
     whole = {line["index"]: line for line in _readable(path)}
-    batch_id = batch.batch_id or _common_id(whole.values())
+    batch_id = (
+        batch.batch_id or _common_id(whole.values()) or folders.batch_ids(db).get(folder.name)
+    )
     rows = _from_rows(folder, db, batch_id)
     lines = rows | whole
     wanted = _count(batch)
