@@ -643,19 +643,24 @@ class Disorder(RuleBasedStateMachine):
     def _act(self, said: str) -> None:
         """As a person does who reads the errors and warnings."""
         for line in set(said.splitlines()):
-            if damaged := re.search(r"(/\S+?\.jsonl?)(:\d+)?: .*Restore it", line):
-                self._restore(Path(damaged[1]))
-            elif sure := re.search(r"make batch-rescue ID=(\S+) SURE=1", line):
+            damaged = re.search(r"(/\S+?\.jsonl?)(:\d+)?: .*Restore it", line)
+            if damaged and self._restored(Path(damaged[1])):
+                continue
+            if sure := re.search(r"make batch-rescue ID=(\S+) SURE=1", line):
                 self._rescue(sure[1], sure=True)
             elif rescue := re.search(r"make batch-rescue ID=(\S+)", line):
                 self._give_up(rescue[1].removeprefix("batches/").rstrip("."))
 
-    def _restore(self, path: Path) -> None:
+    def _restored(self, path: Path) -> bool:
+        """From a backup, or put aside; false where it can be neither."""
         if path in self.backups:
             path.write_bytes(self.backups.pop(path))
         elif path.exists():
             path.rename(path.with_name(f"{path.name}.aside"))
             self._forget()
+        else:
+            return False
+        return True
 
     def _give_up(self, wanted: str) -> None:
         done = self._rescue(wanted, sure=False)

@@ -34,6 +34,7 @@ STEPS = 22  # of an example, at the most
 REPLAYS = 60  # of a failure, to find the steps that it takes …
 REPLAY_SECONDS = 60  # … and how long
 TRIES = 300  # examples within which a broken product has to be caught
+SHOWN = 40  # lines of what its commands said
 KINDS = ("lost", "twice", "limbo", "wrong_text", "key", "command")
 MEMORY = Path("/dev/shm")  # where there is one, nothing waits for a disk
 
@@ -116,7 +117,8 @@ def _show(world: World, seed: int, machine: Disorder, error: Exception) -> None:
     machine = _shrunk(world, machine, kind)
     for name, values in machine.steps:
         click.echo(f"    {name}({', '.join(f'{k}={v!r}' for k, v in values.items())})")
-    click.echo("".join(f"  | {line}\n" for said in machine.said for line in said.splitlines()))
+    said = [f"  | {line}" for said in machine.said for line in said.splitlines()]
+    click.echo("\n".join(said[:SHOWN]))
     sys.stdout.flush()
 
 

@@ -473,3 +473,20 @@ def test_a_folder_that_lost_its_journal_and_its_manifest_is_known_by_its_name(
     assert online.statuses() == ["completed"] * 2
     assert {row["batch_id"] for row in online.rows()} == {batch_id}
     assert bought(emulator, before) == [1, 1]
+
+
+def test_a_torn_journal_does_not_keep_an_empty_manifest_from_being_made_again(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(2, "torn-journal.pdf")
+    before = billed(emulator.ledger())
+    online.submitted()
+    folder = online.folders()[0]
+    (folder / "manifest.jsonl").write_bytes(b"")
+    journal = folder / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-20])
+    assert "journal.jsonl" in online.error("batch-fetch")
+    journal.rename(folder / "journal.aside")
+    online.fetched(folder.name)
+    assert online.statuses() == ["completed"] * 2
+    assert bought(emulator, before) == [1, 1]

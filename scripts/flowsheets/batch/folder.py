@@ -366,6 +366,15 @@ def load_journal(folder: Path) -> list[dict[str, Any]]:
     return events
 
 
+def is_event(event: Any) -> bool:
+    """Whether a line of a journal is as `Batch.add` writes it."""
+    try:
+        _check_event(event, Path("."), 0)
+    except Problem:
+        return False
+    return True
+
+
 def _check_event(event: Any, path: Path, number: int) -> None:
     if not isinstance(event, dict) or not isinstance(event.get("event"), str):
         raise _damaged(path, number, "is not an event")
