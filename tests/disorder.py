@@ -10,11 +10,11 @@ At the end of each example the faults stop, whoever must act acts as the command
   by hand, `make batch-rescue SURE=1`, or a rescue after the 48 h that the API keeps its responses.
   So is one whose real-time call was under way when its process was killed or its network cut: then
   no response of it is on disk, and none can be.
-- A page may be billed once more for a batch that nothing on disk knows of any more: no manifest
-  names the page in it, neither its row nor its usage names the batch, and the page has no result.
-  That takes two damages (jobs.db lost or older, and the manifest or folder of that batch), or a
-  folder that was lost between its create and the response to it, when jobs.db does not have the
-  batch's id yet.
+- A page may be billed once more for a batch that nothing on disk knows of any more: its folder is
+  gone as a whole, neither the page's row nor its usage names the batch, and the page has no result.
+  That takes two damages (jobs.db lost or older, and the folder of that batch lost), or a folder
+  that was lost between its create and the response to it, when jobs.db does not have the id yet.
+  Where the folder is there and cannot be read, nothing may be bought until a person says `SURE=1`.
 """
 
 import functools
@@ -549,12 +549,11 @@ class Disorder(RuleBasedStateMachine):
         rows = {_name(row): row for row in self._rows()}
         usage = {(_name(row), row["batch_id"]) for row in self._usage()} if rows else set()
         for name, pages in self.manifests.items():
-            on_disk = {
-                f"{line['pdf_path']}#{line['page_number']}"
-                for line in _json_lines(self.station.data / "batches" / name / "manifest.jsonl")
-            }
-            for page in set(pages) - on_disk:
-                own = ids.get(name, set())
+            own = ids.get(name, set())
+            folder = self.station.data / "batches" / name
+            if any((folder / file).exists() for file in (*FILES, "requests.jsonl")):
+                continue
+            for page in pages:
                 in_row = page in rows and rows[page]["batch_id"] in own
                 in_books = any((page, batch_id) in usage for batch_id in own)
                 if own and not (in_row or in_books or self._result(page).exists()):

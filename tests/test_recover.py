@@ -475,6 +475,22 @@ def test_a_folder_that_lost_its_journal_and_its_manifest_is_known_by_its_name(
     assert bought(emulator, before) == [1, 1]
 
 
+def test_of_a_folder_its_requests_alone_are_enough(online: Station, emulator: Emulator) -> None:
+    online.rendered(2, "requests-alone.pdf")
+    before = billed(emulator.ledger())
+    online.submitted()
+    folder = online.folders()[0]
+    for name in ("manifest.jsonl", "journal.jsonl", "batch.json"):
+        (folder / name).unlink(missing_ok=True)
+    lose_jobs_db(online)
+    online.good("discover")
+    online.good("render")
+    assert "processed 0 pages" in online.good("process")
+    online.fetched(folder.name)
+    assert online.statuses() == ["completed"] * 2
+    assert bought(emulator, before) == [1, 1]
+
+
 def test_a_torn_journal_does_not_keep_an_empty_manifest_from_being_made_again(
     online: Station, emulator: Emulator
 ) -> None:

@@ -304,7 +304,7 @@ def batch_folders(data_root: Path, place: Callable[[Path], Path] = paths.batches
     root = place(data_root)
     if not root.is_dir():
         return []
-    ours = ("manifest.jsonl", "journal.jsonl")
+    ours = ("manifest.jsonl", "journal.jsonl", "requests.jsonl", "batch.json", "responses.jsonl")
     return sorted(
         folder
         for folder in root.iterdir()
