@@ -10,11 +10,11 @@ At the end of each example the faults stop, whoever must act acts as the command
   by hand, `make batch-rescue SURE=1`, or a rescue after the 48 h that the API keeps its responses.
   So is one whose real-time call was under way when its process was killed or its network cut: then
   no response of it is on disk, and none can be.
-- A page may be billed once more for a batch that nothing on disk knows of any more: no manifest
-  names the page in it, neither its row nor its usage names the batch, and the page has no result.
-  That takes two damages (jobs.db lost or older, and the manifest or folder of that batch), or a
-  folder that was lost between its create and the response to it, when jobs.db does not have the
-  batch's id yet.
+- A page may be billed once more for a batch that nothing on disk knows of any more: its folder is
+  gone as a whole, neither the page's row nor its usage names the batch, and the page has no result.
+  That takes two damages (jobs.db lost or older, and the folder of that batch lost), or a folder
+  that was lost between its create and the response to it, when jobs.db does not have the id yet.
+  Where the folder is there and cannot be read, nothing may be bought until a person says `SURE=1`.
 """
 
 import functools
@@ -28,14 +28,14 @@ import sqlite3
 import tempfile
 import urllib.request
 from collections import Counter
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from PIL import Image
 from sqlite_utils import Database
 
@@ -59,22 +59,20 @@ FATES = st.one_of(
     st.tuples(st.just("cut"), st.integers(1, 8)),
     st.tuples(st.just("full"), st.integers(1, 30)),
 )
-FAULTS: dict[str, Any] = {
+CREATE_FAULTS: dict[str, Any] = {
     "create_503_after": 1,
     "create_503_before": 1,
     "create_cut_after": 1,
     "create_429": 1,
     "create_400": 1,
+    "create_name_number": 1,
     "create_file_expired": 1,
     "upload_cut": 1,
     "upload_500": 1,
-    "get_503": 1,
-    "all_503": 2,
-    "download_cut": 1,
-    "download_byte": 1,
-    "download_404": 1,
-    "download_403": 1,
-    "lines_shuffled": True,
+    "upload_no_file": 1,
+    "storage_429": 1,
+}
+BATCH_FAULTS: dict[str, Any] = {
     "line_unknown": True,
     "line_error": "0:13",
     "succeeded_before_file": 2,
@@ -82,10 +80,22 @@ FAULTS: dict[str, Any] = {
     "batch_expired": True,
     "batch_cancelled_before": True,
     "batch_cancelled_after": 1,
+    "get_503": 1,
+    "download_cut": 1,
+    "download_byte": 1,
+    "download_404": 1,
+    "download_403": 1,
+}
+OTHER_FAULTS: dict[str, Any] = {
+    "all_503": 2,
     "generate_503": 1,
     "generate_429": 1,
     "generate_cut_after": 1,
     "html_200": 1,
+    "string_200": 1,
+    "place_400": 1,
+    "spending_429": 1,
+    "listing_null": 1,
 }
 FILES = ("manifest.jsonl", "journal.jsonl", "batch.json", "responses.jsonl")
 
@@ -110,22 +120,12 @@ class World:
     folder: Path
     broken: str = ""  # see broken.py
     counts: Counter[str] = field(default_factory=Counter)
-
-    @functools.cached_property
-    def known_faults(self) -> dict[str, Any]:
-        """Those of `FAULTS` that this emulator has."""
-        found = {}
-        for name, value in FAULTS.items():
-            try:
-                self.emulator.faults(**{name: value})
-                self.emulator.faults(**{name: None})
-            except urllib.error.HTTPError:
-                continue
-            found[name] = value
-        return found
+    failing: Callable[["Disorder", Exception], None] = lambda machine, error: None
 
 
-def action(**arguments: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def action(
+    when: Callable[["Disorder"], Any] = lambda self: True, **arguments: Any
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """A rule that is written down with its values, so that explore.py can do it again."""
 
     def decorate(method: Callable[..., None]) -> Callable[..., None]:
@@ -133,10 +133,11 @@ def action(**arguments: Any) -> Callable[[Callable[..., None]], Callable[..., No
         def noted(self: "Disorder", **values: Any) -> None:
             self.steps.append((method.__name__, values))
             self.world.counts["actions"] += 1
-            method(self, **values)
+            with self.noted():
+                method(self, **values)
 
         made: Callable[..., None] = rule(**arguments)(noted)  # type: ignore[no-untyped-call]
-        return made
+        return precondition(when)(made)
 
     return decorate
 
@@ -163,6 +164,7 @@ class Disorder(RuleBasedStateMachine):
         self.wanted: Counter[Page] = Counter()  # bills that a retry must lead to
         self.backups: dict[Path, bytes] = {}  # of damaged files, where there is one
         self.key, self.later, self.wall, self.boot = KEY, 0.0, 0.0, 1
+        self.failed = self.shuffled = False
         self.reader: sqlite3.Connection | None = None
         self.calm()
 
@@ -170,7 +172,8 @@ class Disorder(RuleBasedStateMachine):
 
     def calm(self) -> None:
         for name in self.emulator.faults():
-            self.emulator.faults(**{name: None})
+            if not (name == "lines_shuffled" and self.shuffled):  # no fault: the API may do so
+                self.emulator.faults(**{name: None})
 
     def run(self, script: str, *args: str, fate: Fate = None) -> Done:
         more = {"FATE": fate[0], "STEP": str(fate[1])} if fate else {}
@@ -199,13 +202,16 @@ class Disorder(RuleBasedStateMachine):
             raise Broken("command", f"{script} failed and does not say why")
         return done
 
-    @initialize(pages=st.integers(1, 4), so_far=st.integers(0, 3))
-    def open_the_station(self, pages: int, so_far: int) -> None:
+    @initialize(pages=st.integers(1, 4), so_far=st.integers(0, 3), shuffled=st.booleans())
+    def open_the_station(self, **values: Any) -> None:
         """With pages that are rendered, and built, sent and fetched so far."""
-        self.begin(pages, so_far)
+        with self.noted():
+            self.begin(**values)
 
-    def begin(self, pages: int, so_far: int) -> None:
-        self.steps.append(("begin", {"pages": pages, "so_far": so_far}))
+    def begin(self, pages: int, so_far: int, shuffled: bool) -> None:
+        self.steps.append(("begin", {"pages": pages, "so_far": so_far, "shuffled": shuffled}))
+        self.shuffled = shuffled
+        self.emulator.faults(lines_shuffled=shuffled or None)
         self._scan(pages)
         for script in ("build_requests.py", "submit.py", "fetch.py")[:so_far]:
             self.run(script)
@@ -251,12 +257,14 @@ class Disorder(RuleBasedStateMachine):
             self.interrupted.update(set(self._pages("failed")) - set(failed))
         del before
 
-    @action(fate=FATES, which=st.integers(0, 20))
+    @action(when=lambda self: self._folders(), fate=FATES, which=st.integers(0, 20))
     def batch_cancel(self, fate: Fate, which: int) -> None:
         if ids := self._ids():
             self.run("cancel.py", ids[which % len(ids)], fate=fate)
 
-    @action(fate=FATES, which=st.integers(0, 20), sure=st.booleans())
+    @action(
+        when=lambda self: self._folders(), fate=FATES, which=st.integers(0, 20), sure=st.booleans()
+    )
     def batch_rescue(self, fate: Fate, which: int, sure: bool) -> None:
         if ids := self._ids():
             self._rescue(ids[which % len(ids)], sure, fate)
@@ -266,7 +274,7 @@ class Disorder(RuleBasedStateMachine):
         done = self.run("rescue.py", name, "--sure", "1" if sure else "", fate=fate)
         expired = self.later > RESULTS_LIVE * HOUR
         if sure or expired or "is still" in done.stderr:  # said so, and given back by a person
-            self.again.update(self.manifests.get(self._folder_name(name), ()))
+            self.again.update(list(self.manifests.get(self._folder_name(name), ())))
         return done
 
     def _folder_name(self, wanted: str) -> str:
@@ -274,7 +282,7 @@ class Disorder(RuleBasedStateMachine):
         names = {one["id"]: one["displayName"] for one in self.emulator.ledger()["batches"]}
         return str(names.get(f"batches/{wanted}", wanted))
 
-    @action(fate=FATES, which=st.integers(0, 20))
+    @action(when=lambda self: self._results(), fate=FATES, which=st.integers(0, 20))
     def retry(self, fate: Fate, which: int) -> None:
         rows = [row for row in self._rows() if row["status"] in ENDED]
         if rows:
@@ -293,16 +301,25 @@ class Disorder(RuleBasedStateMachine):
 
     # --- what befalls the API and the way to it -------------------------------------------------
 
-    @action(fault=st.sampled_from(sorted(FAULTS)))
+    @action(fault=st.sampled_from(sorted(CREATE_FAULTS)))
+    def the_next_create_goes_wrong(self, fault: str) -> None:
+        self._misbehave(**{fault: CREATE_FAULTS[fault]})
+
+    @action(fault=st.sampled_from(sorted(BATCH_FAULTS)))
+    def the_next_batch_goes_wrong(self, fault: str) -> None:
+        self._misbehave(**{fault: BATCH_FAULTS[fault]})
+
+    @action(fault=st.sampled_from(sorted(OTHER_FAULTS)))
     def the_api_misbehaves(self, fault: str) -> None:
-        if fault in self.world.known_faults:
-            self.emulator.faults(**{fault: FAULTS[fault]})
-            self.world.counts["faults"] += 1
+        self._misbehave(**{fault: OTHER_FAULTS[fault]})
+
+    def _misbehave(self, **faults: Any) -> None:
+        self.emulator.faults(**faults)
+        self.world.counts["faults"] += 1
 
     @action(fault=st.sampled_from(("create_503_after", "create_cut_after")))
     def a_create_is_carried_out_and_neither_answered_nor_listed(self, fault: str) -> None:
-        self.emulator.faults(**{fault: 1, "listing_lag": MAY_LAG + 1})
-        self.world.counts["faults"] += 1
+        self._misbehave(**{fault: 1, "listing_lag": MAY_LAG + 1})
 
     @action()
     def the_api_behaves(self) -> None:
@@ -329,7 +346,7 @@ class Disorder(RuleBasedStateMachine):
         self.emulator.faults(listing_lag=None)
         request = urllib.request.Request(f"{self.emulator.url}/v1beta/batches")
         request.add_header("x-goog-api-key", KEY)
-        if not self.emulator.faults():
+        if not set(self.emulator.faults()) - {"lines_shuffled"}:
             for _ in range(MAY_LAG + 1):
                 urllib.request.urlopen(request).read()
         else:
@@ -353,7 +370,7 @@ class Disorder(RuleBasedStateMachine):
             self._close_reader()
             shutil.copy(self._db, self.copies / f"{len(self.steps)}.db")
 
-    @action(which=st.integers(0, 20))
+    @action(when=lambda self: any(self.copies.iterdir()), which=st.integers(0, 20))
     def an_older_jobs_db_is_put_back(self, which: int) -> None:
         copies = sorted(self.copies.iterdir(), key=lambda path: path.stat().st_mtime_ns)
         if copies:
@@ -374,6 +391,7 @@ class Disorder(RuleBasedStateMachine):
             self.run("fetch.py")
 
     @action(
+        when=lambda self: self._folders(),
         which=st.integers(0, 20),
         name=st.sampled_from(FILES),
         how=st.sampled_from(("lost", "a line less", "torn", "empty")),
@@ -396,16 +414,16 @@ class Disorder(RuleBasedStateMachine):
             path.write_bytes(whole[: len(whole) * 2 // 3] if how == "torn" else b"")
         self._forget()
 
-    @action(which=st.integers(0, 20))
+    @action(when=lambda self: self._folders(), which=st.integers(0, 20))
     def a_folder_of_a_batch_is_lost(self, which: int) -> None:
         if folders := self._folders():
             self._damage()
             shutil.rmtree(folders[which % len(folders)])
             self._forget()
 
-    @action(which=st.none() | st.integers(0, 20))
+    @action(when=lambda self: self._results(), which=st.none() | st.integers(0, 20))
     def results_are_lost(self, which: int | None) -> None:
-        found = sorted((self.station.data / "results").rglob("page-??.json"))
+        found = self._results()
         if found:
             self._damage()
             for path in found if which is None else [found[which % len(found)]]:
@@ -448,7 +466,7 @@ class Disorder(RuleBasedStateMachine):
             with closing(self.reader.execute("SELECT count(*) FROM sqlite_master")) as cursor:
                 cursor.fetchall()
 
-    @action()
+    @action(when=lambda self: self.reader)
     def that_program_ends(self) -> None:
         self._close_reader()
 
@@ -490,6 +508,9 @@ class Disorder(RuleBasedStateMachine):
     def _folders(self) -> list[Path]:
         return sorted((self.station.data / "batches").glob("[!.]*"))
 
+    def _results(self) -> list[Path]:
+        return sorted((self.station.data / "results").rglob("page-??.json"))
+
     def _ids(self) -> list[str]:
         return [folder.name for folder in self._folders()]
 
@@ -528,12 +549,11 @@ class Disorder(RuleBasedStateMachine):
         rows = {_name(row): row for row in self._rows()}
         usage = {(_name(row), row["batch_id"]) for row in self._usage()} if rows else set()
         for name, pages in self.manifests.items():
-            on_disk = {
-                f"{line['pdf_path']}#{line['page_number']}"
-                for line in _json_lines(self.station.data / "batches" / name / "manifest.jsonl")
-            }
-            for page in set(pages) - on_disk:
-                own = ids.get(name, set())
+            own = ids.get(name, set())
+            folder = self.station.data / "batches" / name
+            if any((folder / file).exists() for file in (*FILES, "requests.jsonl")):
+                continue
+            for page in pages:
                 in_row = page in rows and rows[page]["batch_id"] in own
                 in_books = any((page, batch_id) in usage for batch_id in own)
                 if own and not (in_row or in_books or self._result(page).exists()):
@@ -541,10 +561,23 @@ class Disorder(RuleBasedStateMachine):
 
     # --- the end --------------------------------------------------------------------------------
 
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """An example that failed is over, and handed to whoever wants to look at it."""
+        try:
+            yield
+        except Exception as error:
+            self.failed = True
+            self.world.failing(self, error)
+            raise
+
     def teardown(self) -> None:
-        if not self.images:
-            return
-        self.world.counts["examples"] += 1
+        if self.images and not self.failed:
+            self.world.counts["examples"] += 1
+            with self.noted():
+                self._end()
+
+    def _end(self) -> None:
         self._close_reader()
         self.calm()
         self.key, self.wall = KEY, 0.0
@@ -609,19 +642,24 @@ class Disorder(RuleBasedStateMachine):
     def _act(self, said: str) -> None:
         """As a person does who reads the errors and warnings."""
         for line in set(said.splitlines()):
-            if damaged := re.search(r"(/\S+?\.jsonl?)(:\d+)?: .*Restore it", line):
-                self._restore(Path(damaged[1]))
-            elif sure := re.search(r"make batch-rescue ID=(\S+) SURE=1", line):
+            damaged = re.search(r"(/\S+?\.jsonl?)(:\d+)?: .*Restore it", line)
+            if damaged and self._restored(Path(damaged[1])):
+                continue
+            if sure := re.search(r"make batch-rescue ID=(\S+) SURE=1", line):
                 self._rescue(sure[1], sure=True)
             elif rescue := re.search(r"make batch-rescue ID=(\S+)", line):
                 self._give_up(rescue[1].removeprefix("batches/").rstrip("."))
 
-    def _restore(self, path: Path) -> None:
+    def _restored(self, path: Path) -> bool:
+        """From a backup, or put aside; false where it can be neither."""
         if path in self.backups:
             path.write_bytes(self.backups.pop(path))
         elif path.exists():
             path.rename(path.with_name(f"{path.name}.aside"))
             self._forget()
+        else:
+            return False
+        return True
 
     def _give_up(self, wanted: str) -> None:
         done = self._rescue(wanted, sure=False)

@@ -13,7 +13,8 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ STEPS = 22  # of an example, at the most
 REPLAYS = 60  # of a failure, to find the steps that it takes …
 REPLAY_SECONDS = 60  # … and how long
 TRIES = 300  # examples within which a broken product has to be caught
+SHOWN = 40  # lines of what its commands said
 KINDS = ("lost", "twice", "limbo", "wrong_text", "key", "command")
 MEMORY = Path("/dev/shm")  # where there is one, nothing waits for a disk
 
@@ -47,7 +49,7 @@ def main(minutes: int, seed: int, names: str) -> None:
     """Explore."""
     caught = [_catch(name, seed) for name in filter(None, names.split(","))]
     counts: Counter[str] = Counter()
-    end = time.monotonic() + 60 * minutes
+    end = time.monotonic() + 60 * minutes  # once they are caught
     while time.monotonic() < end:
         with _world(counts) as world:
             if failed := _explore(world, seed, end):
@@ -69,17 +71,24 @@ def _world(counts: Counter[str], name: str = "") -> Iterator[World]:
         yield World(emulator, Path(folder), name, counts)
 
 
-def _explore(world: World, seed: int, end: float) -> tuple[Disorder, BaseException] | None:
+class Stopped(KeyboardInterrupt):
+    """An example failed, or time is up: hypothesis passes this on, and tries nothing again."""
+
+
+def _explore(world: World, seed: int, end: float) -> tuple[Disorder, Exception] | None:
     """Some examples; the one that failed, if one did."""
-    last: list[Disorder] = []
+    found: list[tuple[Disorder, Exception]] = []
+
+    def failing(machine: Disorder, error: Exception) -> None:
+        found.append((machine, error))
+        raise Stopped
 
     def machine() -> Disorder:
         if time.monotonic() > end:
-            raise TimeoutError
-        last[:] = [Disorder(world)]
-        return last[0]
+            raise Stopped
+        return Disorder(replace(world, failing=failing))
 
-    try:
+    with suppress(Stopped):
         run_state_machine_as_test(
             _seeded(machine, seed),  # type: ignore[arg-type]
             settings=settings(
@@ -88,23 +97,17 @@ def _explore(world: World, seed: int, end: float) -> tuple[Disorder, BaseExcepti
                 deadline=None,
                 database=None,
                 phases=[Phase.generate],
-                print_blob=False,
-                report_multiple_bugs=False,
                 suppress_health_check=list(HealthCheck),
             ),
         )
-    except TimeoutError:
-        return None
-    except Exception as error:
-        return last[0], error
-    return None
+    return found[0] if found else None
 
 
 def _seeded(machine: Callable[[], Disorder], seed: int) -> Callable[[], Disorder]:
     return with_seed(seed)(machine)
 
 
-def _show(world: World, seed: int, machine: Disorder, error: BaseException) -> None:
+def _show(world: World, seed: int, machine: Disorder, error: Exception) -> None:
     kind = _kind(error)
     world.counts[kind] += 1
     click.echo(f"--- seed {seed}, after {world.counts['examples']} examples: {error}")
@@ -114,11 +117,12 @@ def _show(world: World, seed: int, machine: Disorder, error: BaseException) -> N
     machine = _shrunk(world, machine, kind)
     for name, values in machine.steps:
         click.echo(f"    {name}({', '.join(f'{k}={v!r}' for k, v in values.items())})")
-    click.echo("".join(f"  | {line}\n" for said in machine.said for line in said.splitlines()))
+    said = [f"  | {line}" for said in machine.said for line in said.splitlines()]
+    click.echo("\n".join(said[:SHOWN]))
     sys.stdout.flush()
 
 
-def _kind(error: BaseException) -> str:
+def _kind(error: Exception) -> str:
     return error.kind if isinstance(error, Broken) else "command"
 
 
@@ -142,7 +146,7 @@ def _shrunk(world: World, machine: Disorder, kind: str) -> Disorder:
     return machine
 
 
-def _replayed(world: World, steps: Steps) -> tuple[Disorder, BaseException] | None:
+def _replayed(world: World, steps: Steps) -> tuple[Disorder, Exception] | None:
     machine = Disorder(world)
     try:
         for name, values in steps:

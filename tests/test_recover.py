@@ -472,3 +472,55 @@ def test_of_several_kept_responses_the_newest_page_is_taken(station: Station) ->
     result = station.result(1, "several.pdf")
     assert result["quadrants"][0]["entries"][0]["raw_text"] == "newer"
     assert len(station.usage()) == 3
+
+
+def test_a_folder_that_lost_its_journal_and_its_manifest_is_known_by_its_name(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(2, "nameless.pdf")
+    before = billed(emulator.ledger())
+    batch_id = online.submitted()
+    folder = online.folders()[0]
+    write_events(folder, [e for e in events(folder) if e["event"] != "created"])
+    (folder / "manifest.jsonl").unlink()
+    lose_jobs_db(online)
+    online.good("discover")
+    online.good("render")
+    assert "submitted" not in online.good("process")
+    online.fetched(folder.name)
+    assert online.statuses() == ["completed"] * 2
+    assert {row["batch_id"] for row in online.rows()} == {batch_id}
+    assert bought(emulator, before) == [1, 1]
+
+
+def test_of_a_folder_its_requests_alone_are_enough(online: Station, emulator: Emulator) -> None:
+    online.rendered(2, "requests-alone.pdf")
+    before = billed(emulator.ledger())
+    online.submitted()
+    folder = online.folders()[0]
+    for name in ("manifest.jsonl", "journal.jsonl", "batch.json"):
+        (folder / name).unlink(missing_ok=True)
+    lose_jobs_db(online)
+    online.good("discover")
+    online.good("render")
+    assert "processed 0 pages" in online.good("process")
+    online.fetched(folder.name)
+    assert online.statuses() == ["completed"] * 2
+    assert bought(emulator, before) == [1, 1]
+
+
+def test_a_torn_journal_does_not_keep_an_empty_manifest_from_being_made_again(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(2, "torn-journal.pdf")
+    before = billed(emulator.ledger())
+    online.submitted()
+    folder = online.folders()[0]
+    (folder / "manifest.jsonl").write_bytes(b"")
+    journal = folder / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-20])
+    assert "journal.jsonl" in online.error("batch-fetch")
+    journal.rename(folder / "journal.aside")
+    online.fetched(folder.name)
+    assert online.statuses() == ["completed"] * 2
+    assert bought(emulator, before) == [1, 1]

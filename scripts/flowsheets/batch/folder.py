@@ -115,11 +115,13 @@ class Batch:
 
     @property
     def state(self) -> State:
-        """As drawn above. Without its journal a folder with an id is `created`, else `unclear`."""
+        """As drawn above. Without its journal a folder with an id is `created`, else `unclear`.
+
+        So is one whose id is lost: the API knows the batch by the folder's name.
+        """
         last = self.last(*_STATE_AFTER)  # type: ignore[arg-type]
-        if last:
-            return _STATE_AFTER[last["event"]]
-        return "created" if self.batch_id else "unclear"
+        state = _STATE_AFTER[last["event"]] if last else "created"
+        return "unclear" if state in ("created", "bound") and not self.batch_id else state
 
     @property
     def open(self) -> bool:
@@ -302,7 +304,7 @@ def batch_folders(data_root: Path, place: Callable[[Path], Path] = paths.batches
     root = place(data_root)
     if not root.is_dir():
         return []
-    ours = ("manifest.jsonl", "journal.jsonl")
+    ours = ("manifest.jsonl", "journal.jsonl", "requests.jsonl", "batch.json", "responses.jsonl")
     return sorted(
         folder
         for folder in root.iterdir()
@@ -362,6 +364,15 @@ def load_journal(folder: Path) -> list[dict[str, Any]]:
     for number, event in enumerate(events, 1):
         _check_event(event, path, number)
     return events
+
+
+def is_event(event: Any) -> bool:
+    """Whether a line of a journal is as `Batch.add` writes it."""
+    try:
+        _check_event(event, Path("."), 0)
+    except Problem:
+        return False
+    return True
 
 
 def _check_event(event: Any, path: Path, number: int) -> None:

@@ -22,6 +22,7 @@ from flowsheets.batch.folder import (
     Line,
     batch_folders,
     index_of,
+    is_event,
     load_batch,
     load_journal,
     open_folders,
@@ -30,7 +31,7 @@ from flowsheets.batch.folder import (
 )
 from flowsheets.errors import Problem, warn
 from flowsheets.gemini.operation import Operation
-from flowsheets.jobs import states
+from flowsheets.jobs import folders, states
 from flowsheets.money import usage
 from flowsheets.paths import PageId
 
@@ -56,15 +57,16 @@ def mend_manifest(folder: Path, db: Database) -> bool:
 
     From jobs.db, what is whole of the damaged one, and the images in requests.jsonl. Asks no API;
     for the holder of the `jobs` lock. The damaged one is kept beside it.
-    Raises `Problem` where the journal is damaged as well.
     """
-    batch = Batch(folder, [], load_journal(folder))
     path = folder / "manifest.jsonl"
-    whole = {line["index"]: line for line in _readable(path)}
-    batch_id = batch.batch_id or _common_id(whole.values())
+    batch = _what_is_whole(folder)
+    whole = {line["index"]: line for line in batch.lines}
+    batch_id = _known_id(batch, db)
+    wanted = _count(batch)
+    if whole and len(whole) == wanted == len(list(_whole_lines(path))):
+        return False  # it is the journal that is damaged
     rows = _from_rows(folder, db, batch_id)
     lines = rows | whole
-    wanted = _count(batch)
     if len(lines) != wanted:
         lines = _from_requests(folder, db) | lines
     if not lines or (len(lines) != wanted if wanted else not batch.requests.exists()):
@@ -89,8 +91,19 @@ def _count(batch: Batch) -> int | None:
         return sum(1 for _ in file)
 
 
-def _common_id(lines: Iterable[Line]) -> str | None:
-    return next((line["batch_id"] for line in lines if line["batch_id"]), None)
+def _what_is_whole(folder: Path) -> Batch:
+    """A damaged folder as far as its lines can be read."""
+    events = [
+        one
+        for one in _whole_lines(folder / "journal.jsonl")
+        if isinstance(one, dict) and is_event(one)
+    ]
+    return Batch(folder, list(_readable(folder / "manifest.jsonl")), events)
+
+
+def _known_id(batch: Batch, db: Database) -> str | None:
+    """The batch's id, by its own files, or by what this database took in of them."""
+    return batch.batch_id or folders.batch_ids(db).get(batch.name)
 
 
 def _from_rows(folder: Path, db: Database, batch_id: str | None) -> dict[int, Line]:
@@ -186,23 +199,20 @@ def refuse_while_pages_are_unknown(db: Database, data_root: Path) -> None:
 
 def _all_known(folder: Path, db: Database) -> bool:
     """Whether jobs.db or a result says for each page of a damaged folder what became of it."""
-    whole = [one for one in _whole_lines(folder / "journal.jsonl") if isinstance(one, dict)]
-    batch = Batch(folder, list(_readable(folder / "manifest.jsonl")), whole)
-    events = {one.get("event") for one in whole}
+    batch = _what_is_whole(folder)
+    events = {one["event"] for one in batch.events}
     journal_is_whole = "built" in events and _is_whole(folder)
     if journal_is_whole and not events & {"create_sent", "created"}:
         return True  # never sent
     wanted = _count(batch)
-    batch_id = batch.batch_id
+    batch_id = _known_id(batch, db)
     if wanted is None or not (batch_id or events & {"refused", "given_back"}):
         return False
     known = {page for _, page in states.of_batch(db, batch_id)} if batch_id else set()
     known |= usage.pages_of_batch(db, batch_id) if batch_id else set()
     data_root = folder.parents[1]
     known |= {page for page in batch.pages if paths.result(data_root, page).exists()}
-    returned = {
-        index for one in whole if one.get("event") == "applied" for index in one.get("returned", ())
-    }
+    returned = {index for one in batch.all("applied") for index in one.get("returned", ())}
     return len(known) + len(returned) >= wanted or bool(events & {"refused", "given_back"})
 
 

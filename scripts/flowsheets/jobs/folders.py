@@ -50,6 +50,11 @@ def states(db: Database) -> dict[str, str]:
     return dict(db.execute("SELECT name, state FROM folders").fetchall())
 
 
+def batch_ids(db: Database) -> dict[str, str | None]:
+    """Name -> the API's id of every batch's folder that was taken in; None where it had none."""
+    return dict(db.execute("SELECT name, batch_id FROM folders").fetchall())
+
+
 def closed_without_responses(db: Database) -> list[str]:
     """Names of folders that were closed without a result file."""
     sql = "SELECT name FROM folders WHERE state = 'settled' AND stamp LIKE '% -' ORDER BY name"
