@@ -2,10 +2,12 @@
 
 The breaks are made in a copy of the project. For each, those of the module's tests that run the
 broken line are run, the quick ones first, until one fails, in a process that is forked with the
-libraries imported and the project not. A line that no test runs in its own process (scripts may be
-run in others) is tried with all of the module's tests.
+libraries imported and the project not. What is outside of any function is tried with all of the
+module's tests. A line in a function that no test runs needs no try; where its tests run scripts in
+processes of their own (test_kills, say), look there.
 """
 
+import ast
 import difflib
 import json
 import os
@@ -201,10 +203,17 @@ def caught(name: str, file: Path, mutant: Mutant, runs: Runs) -> bool:
         compiled.unlink()
     tests = concerned(name, mutant, runs)
     patience = 20 + 3 * sum(runs.seconds.get(test, 0) for test in tests)
-    if tests:
-        return in_a_fork(lambda: int(pytest.main([*OPTIONS, *tests])), True, patience) != 0
-    all_of_them = [*map(path, TESTS[name])]
-    return in_a_fork(lambda: int(pytest.main([*OPTIONS, *all_of_them])), True, 600) != 0
+    if not tests:
+        if in_a_function(mutant):
+            return False
+        tests, patience = [*map(path, TESTS[name])], 1200
+    return in_a_fork(lambda: int(pytest.main([*OPTIONS, *tests])), True, patience) != 0
+
+
+def in_a_function(mutant: Mutant) -> bool:
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    functions = (node for node in ast.walk(ast.parse(mutant.text)) if isinstance(node, kinds))
+    return any(f.body[0].lineno <= mutant.first <= (f.end_lineno or 0) for f in functions)
 
 
 def concerned(name: str, mutant: Mutant, runs: Runs) -> list[str]:

@@ -1,6 +1,6 @@
 """Which tests concern which module: those that `make mutants` runs for a break in it."""
 
-_BATCH = ("submit", "fetch", "recover", "rescue", "restore", "evidence", "faults", "cancel")
+_BATCH = ("send", "submit", "fetch", "recover", "rescue", "restore", "evidence", "faults", "cancel")
 
 # module -> tests/test_<name>.py
 TESTS = {
