@@ -3,6 +3,8 @@
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -12,17 +14,15 @@ from sqlite_utils import Database
 
 from flowsheets import clock, settings
 from flowsheets.batch import submit
-from flowsheets.batch.folder import Batch, load_batch, request_key, write_lines
+from flowsheets.batch.folder import load_batch
 from flowsheets.batch.submit import Later, QueueFull
 from flowsheets.errors import Problem
 from flowsheets.gemini import calls
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.jobs import pauses, states
-from flowsheets.paths import PageId
 from flowsheets.settings import Settings
+from folders import MODEL, PAGES, built, events, row, statuses
 from station import Station
-
-PAGES = [PageId("a.pdf", 1), PageId("a.pdf", 2)]
 
 
 class Api:
@@ -85,37 +85,6 @@ def config(station: Station, monkeypatch: pytest.MonkeyPatch) -> Settings:
         return settings.load()
 
 
-def built(folder: Path, db: Database | None, **facts: object) -> Batch:
-    """A folder of two pages that was built, and their claims."""
-    lines = [
-        {
-            "index": index,
-            "key": request_key(folder.name, index),
-            "pdf_path": page.pdf_path,
-            "page_number": page.page_number,
-            "image_sha256": "0" * 64,
-            "batch_id": None,
-        }
-        for index, page in enumerate(PAGES)
-    ]
-    write_lines(folder / "manifest.jsonl", lines)
-    (folder / "requests.jsonl").write_text("{}\n{}\n")
-    batch = load_batch(folder)
-    batch.add("built", pages=2, model="gemini-3.1-pro-preview", **facts)
-    if db is not None:
-        states.register(db, PAGES)
-        states.flip(db, PAGES, "pending", "submitted")
-    return batch
-
-
-def events(batch: Batch) -> list[str]:
-    return [event["event"] for event in load_batch(batch.folder).events]
-
-
-def statuses(db: Database) -> list[str]:
-    return [str((states.row(db, page) or {})["status"]) for page in PAGES]
-
-
 def refused(code: int | None, **more: Any) -> ApiProblem:
     return ApiProblem(f"answered {code}", code=code, unclear=False, **more)
 
@@ -133,6 +102,7 @@ def test_a_batch_that_is_there_already_is_adopted_and_none_created(
     assert load_batch(batch.folder).state == "bound"
     assert [(states.row(jobs_db, page) or {})["batch_id"] for page in PAGES] == ["batches/old"] * 2
     assert [line["batch_id"] for line in load_batch(batch.folder).lines] == ["batches/old"] * 2
+    assert json.loads((batch.folder / "batch.json").read_text()) == {"name": "batches/old"}
 
 
 def test_a_page_that_is_out_in_another_batch_stays_there(
@@ -141,8 +111,9 @@ def test_a_page_that_is_out_in_another_batch_stays_there(
     batch = built(tmp_path / "b", jobs_db)
     states.flip(jobs_db, PAGES[:1], "submitted", "submitted", batch_id="batches/other")
     submit.send(batch, jobs_db, config)
-    ids = [(states.row(jobs_db, page) or {})["batch_id"] for page in PAGES]
-    assert ids == ["batches/other", "batches/a"]
+    rows = [row(jobs_db, number) for number in (0, 1)]
+    assert [r["batch_id"] for r in rows] == ["batches/other", "batches/a"]
+    assert [r["within_batch_index"] for r in rows] == [None, 1]
 
 
 def test_intent_is_written_before_each_create_and_a_second_send_creates_nothing(
@@ -158,6 +129,10 @@ def test_intent_is_written_before_each_create_and_a_second_send_creates_nothing(
     monkeypatch.setattr(calls, "submit_batch", watched)
     submit.send(batch, jobs_db, config)
     assert before == [["built", "uploaded", "create_sent"]]
+    intent: dict[str, Any] = batch.last("create_sent") or {}
+    assert (intent["file"], intent["model"]) == ("files/1", MODEL)
+    assert intent["key"]["digest"] == settings.key_fingerprint(intent["key"]["salt"])
+    assert batch.last("uploaded")["bytes"] == 6  # type: ignore[index]
     submit.send(load_batch(batch.folder), jobs_db, config)
     assert api.creates == 1
     assert events(batch) == ["built", "uploaded", "create_sent", "created", "bound"]
@@ -171,6 +146,7 @@ def test_an_unclear_create_that_is_listed_soon_is_adopted(
     api.listed = [None, None, None, {"name": "batches/made"}]  # type: ignore[list-item]
     submit.send(batch, jobs_db, config)
     assert api.asked == ["find", "upload", "create files/1", "find", "find", "find"]
+    assert events(batch)[2:] == ["create_sent", "create_unclear", "looked_up", "created", "bound"]
     assert batch.batch_id == "batches/made"
 
 
@@ -223,7 +199,8 @@ def test_a_create_that_is_refused_for_good_gives_pages_and_room_back(
     assert api.asked[-2:] == ["delete files/1", "delete cachedContents/a"]
     assert events(batch)[-2:] == ["create_failed", "refused"]
     assert not load_batch(batch.folder).open
-    assert {pause.times for pause in pauses.all_of(jobs_db).values()} == {0}
+    remembered = {pause[:2] for pause in pauses.all_of(jobs_db).values()}
+    assert remembered == {(0, f"answered {code}")}
 
 
 def test_a_cache_whose_create_was_unclear_is_looked_for_and_deleted(
@@ -351,5 +328,50 @@ def test_another_key_is_refused_only_while_a_create_of_its_own_is_unclear(
     monkeypatch.setenv("GEMINI_API_KEY", "another-key")
     with pytest.raises(Problem, match="it was sent with another key"):
         submit.refuse_another_key(batch)
+    with pytest.raises(Problem, match="it was sent with another key"):
+        submit.send(batch, None, replace(config, submit_grace=0))
+    assert api.creates == 0
     batch.add("create_failed")
     submit.refuse_another_key(batch)
+
+
+def test_without_any_grace_an_unclear_create_still_ends_the_command(
+    api: Api, config: Settings, jobs_db: Database, tmp_path: Path
+) -> None:
+    api.on_create = [UNCLEAR]
+    batch = built(tmp_path / "b", jobs_db)
+    with pytest.raises(Later, match="Run make batch-submit again"):
+        submit.send(batch, jobs_db, replace(config, submit_grace=0))
+    assert api.creates == 1
+    assert statuses(jobs_db) == ["submitted"] * 2
+
+
+def test_a_folder_that_would_pass_a_limit_on_dollars_waits(
+    api: Api, config: Settings, jobs_db: Database, tmp_path: Path
+) -> None:
+    batch = built(tmp_path / "b", jobs_db)
+    with pytest.raises(QueueFull, match="MAX_USD: 2 pages may cost up to"):
+        submit.send(batch, jobs_db, replace(config, max_usd=Decimal("0.01")))
+    assert api.asked == ["find"]
+    submit.send(batch, jobs_db, replace(config, max_usd=Decimal(10)))
+    assert api.creates == 1
+
+
+def test_a_folder_whose_cache_is_gone_is_not_sent(
+    api: Api,
+    config: Settings,
+    jobs_db: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def gone(*_: object) -> None:
+        raise refused(404)
+
+    monkeypatch.setattr(calls, "renew_cache", gone)
+    batch = built(tmp_path / "b", jobs_db, cached_content="cachedContents/a")
+    batch.events[-1]["at"] = "2020-01-01T00:00:00+00:00"
+    with pytest.raises(Later, match="its prompt cache is gone; its 2 pages are back in the queue"):
+        submit.send(batch, jobs_db, config)
+    assert api.creates == 0
+    assert statuses(jobs_db) == ["rendered"] * 2
+    assert load_batch(batch.folder).last("given_back", "settled")["cache_died"]  # type: ignore[index]

@@ -1,6 +1,17 @@
 """Which tests concern which module: those that `make mutants` runs for a break in it."""
 
-_BATCH = ("send", "submit", "fetch", "recover", "rescue", "restore", "evidence", "faults", "cancel")
+_BATCH = (
+    "send",
+    "results",
+    "submit",
+    "fetch",
+    "recover",
+    "rescue",
+    "restore",
+    "evidence",
+    "faults",
+    "cancel",
+)
 
 # module -> tests/test_<name>.py
 TESTS = {
