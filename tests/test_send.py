@@ -1,13 +1,11 @@
 """Sending a folder, step by step, against an API that answers as each test says: paid once."""
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from sqlite_utils import Database
@@ -22,7 +20,6 @@ from flowsheets.gemini.client import ApiProblem
 from flowsheets.jobs import pauses, states
 from flowsheets.settings import Settings
 from folders import MODEL, PAGES, built, events, row, statuses
-from station import Station
 
 
 class Api:
@@ -75,14 +72,6 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
         monkeypatch.setattr(calls, name, getattr(api, name))
     monkeypatch.setattr(submit, "LOOKUP_SECONDS", 0)
     return api
-
-
-@pytest.fixture
-def config(station: Station, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("GEMINI_API_KEY", "test-key")
-    station.data.mkdir()
-    with patch.dict(os.environ, station.environment(SUBMIT_GRACE="600")):
-        return settings.load()
 
 
 def refused(code: int | None, **more: Any) -> ApiProblem:
