@@ -168,9 +168,12 @@ def test_of_a_create_before_a_restart_the_whole_grace_is_left_until_a_look_up(
     batch.add("create_sent")
     batch.events[-1] |= {"boot": "another", "at": "2020-01-01T00:00:00+00:00"}
     assert submit.grace_left(batch, config) == 600
+    batch.add("looked_up")
+    batch.events[-1] |= {"boot": "a third", "at": "2020-01-01T00:00:00+00:00"}
+    assert submit.grace_left(batch, config) == 600
     assert not submit.adopt(batch)
     assert not submit.adopt(batch)
-    assert events(batch).count("looked_up") == 1
+    assert events(batch).count("looked_up") == 2
     batch.last("looked_up")["up"] -= 200  # type: ignore[index]
     assert 390 < submit.grace_left(batch, config) <= 400
 
@@ -209,6 +212,15 @@ def test_a_comparison_that_is_refused_moves_no_page(
     with pytest.raises(Problem, match="The 0 pages are back in the queue"):
         submit.send(batch, None, config)
     assert events(batch)[-1] == "refused"
+    assert api.asked == ["find", "upload", "create files/1", "delete files/1"]
+
+
+def test_a_comparison_is_bound_without_rows_and_was_held_to_its_limit_before(
+    api: Api, config: Settings, tmp_path: Path
+) -> None:
+    batch = built(tmp_path / "b", None)
+    submit.send(batch, None, replace(config, max_usd=Decimal("0.01")))
+    assert load_batch(batch.folder).state == "bound"
 
 
 def test_a_refused_key_keeps_the_upload_and_the_claims(
@@ -255,6 +267,7 @@ def test_an_upload_that_is_gone_is_made_again_once(
     [
         (refused(400), "rendered"),
         (refused(400, kind="key"), "submitted"),
+        (refused(404), "submitted"),
         (refused(429), "submitted"),
         (UNCLEAR, "submitted"),
     ],
