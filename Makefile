@@ -19,6 +19,7 @@ installed := .venv/installed
 emulator  := .venv/emulator-installed
 browser   := .venv/browser-installed
 chromium  := .venv/chromium-tests-installed
+mutants   := .venv/mutants-installed
 # The value of the variable $(1) as one word of the shell, whatever it holds: a dollar sign stays
 # one, and a line break, which would end the command, becomes a space.
 quote = '$(subst ','\'',$(subst $(newline), ,$(value $(1))))'
@@ -27,7 +28,7 @@ define newline
 
 endef
 # Given to a command, and not exported to it: that would carry out a $(shell ...) in a value.
-unexport LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT PAGES MINUTES SEED
+unexport LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT PAGES MINUTES SEED MODULE
 
 # The handwriting of the samples; none of it is committed.
 fonts := caveat courier-prime covered-by-your-grace gloria-hallelujah homemade-apple \
@@ -173,6 +174,14 @@ test-browser: | $(installed) $(emulator) $(browser) $(chromium) ## make browse i
 	    $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >&2; \
 	} || { echo "Error: chromium: is not there, and apt-get cannot install it. Install it, then make test-browser" >&2; exit 1; }
 	@$(venv) -m pytest -n0 tests/browser
+
+$(mutants): tests/mutants/requirements.txt $(installed)
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $< >&2
+	@touch $@
+
+.PHONY: mutants
+mutants: | $(installed) $(emulator) $(browser) $(mutants) ## small breaks in the code, and those that no test catches  MODULE=
+	@PYTHONPATH=tests $(venv) -m mutants.run --module $(call quote,MODULE)
 
 .PHONY: pictures
 pictures: test-browser ## the README's pictures of make browse, drawn again

@@ -1,19 +1,24 @@
 """Fixtures: a station's folder, an emulator, and an environment without this machine's settings."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
+from hypothesis import settings as profiles
 from sqlite_utils import Database
 
 from emulator_process import Emulator, running_emulator
+from flowsheets import settings
 from flowsheets.jobs import database
+from flowsheets.settings import Settings
 from station import KEY, SETTINGS, THE_SDKS_OWN, Station
 
 # On a machine that has much else to do, an example may take its time.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+profiles.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+profiles.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)
@@ -56,3 +61,12 @@ def online(station: Station, emulator: Emulator) -> Station:
 def jobs_db(tmp_path: Path) -> Database:
     """An empty jobs.db."""
     return database.connect(tmp_path)
+
+
+@pytest.fixture
+def config(station: Station, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The settings of an empty station, whose grace is 600 s, and its key."""
+    monkeypatch.setenv("GEMINI_API_KEY", KEY)
+    station.data.mkdir()
+    with patch.dict(os.environ, station.environment(SUBMIT_GRACE="600")):
+        return settings.load()

@@ -1,8 +1,10 @@
 """A radio station in a test, and the real commands on it, by the words that you type."""
 
+import contextlib
 import json
 import os
 import re
+import resource
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -198,3 +200,14 @@ def billed(ledger: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
     for answer in ledger["answers"]:
         count[answer["image_sha256"]] = count.get(answer["image_sha256"], 0) + 1
     return count
+
+
+@contextlib.contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """A disk that takes no file of this process beyond so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -3,11 +3,15 @@
 import base64
 import hashlib
 import json
+import os
 import string
+from unittest.mock import patch
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowsheets import settings
 from flowsheets.batch import build
 from flowsheets.paths import PageId
 from station import PDF, Station
@@ -102,3 +106,27 @@ def test_splitting_loses_no_page_and_keeps_both_limits(
     for part in made:
         assert 1 <= len(part) <= most_pages
         assert sum(by_page[page] for page in part) <= most_bytes or len(part) == 1
+
+
+def test_pages_of_more_than_the_api_takes_in_one_file_go_in_more_than_one(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes 2 GB, 2 * 10^9 to be safe; some of that is left for what is around an image."""
+    station.rendered(4)
+    monkeypatch.setattr(build, "_base64_bytes", lambda *_: 940_000_000)
+    build_unsent(station)
+    counts = [len((f / "manifest.jsonl").read_text().splitlines()) for f in station.folders()]
+    assert counts == [2, 2]
+    assert 1_800_000_000 < build.FILE_BYTES < 2_000_000_000
+
+
+def test_a_page_counts_with_no_less_than_its_line_has(station: Station) -> None:
+    station.rendered(2)
+    build_unsent(station)
+    (folder,) = station.folders()
+    lines = (folder / "requests.jsonl").read_bytes().splitlines(keepends=True)
+    with patch.dict(os.environ, station.environment()):
+        config = settings.load()
+    counted = build.sized([PageId(PDF, 1), PageId(PDF, 2)], config)
+    for line, (_, size) in zip(lines, counted, strict=True):
+        assert len(line) <= size <= len(line) + build.LINE_BYTES

@@ -397,6 +397,20 @@ def test_an_entry_that_does_not_say_whose_it_is_is_asked_for(middlebox: Middlebo
     assert calls.find_batch("another's") is None
 
 
+def test_of_two_batches_of_one_name_the_older_is_ours(middlebox: Middlebox) -> None:
+    """The listing has the newest first; the first create is the one that the journal means."""
+    named = {name: {"displayName": name} for name in ("ours", "another's")}
+    listed = [
+        {"name": "batches/second", "metadata": named["ours"]},
+        {"name": "batches/first", "metadata": named["ours"]},
+        {"name": "batches/before", "metadata": named["another's"]},
+    ]
+    middlebox.by_path["/batches"] = json.dumps({"operations": listed}).encode()
+    found = calls.find_batch("ours")
+    assert found
+    assert found["name"] == "batches/first"
+
+
 def test_half_a_character_in_somebody_elses_name_reaches_no_file(middlebox: Middlebox) -> None:
     middlebox.body = b'{"name": "batches/a", "metadata": {"displayName": "\\ud83c"}}'
     assert json.dumps(calls.get_batch("batches/a"), ensure_ascii=False).encode()

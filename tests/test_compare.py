@@ -6,8 +6,9 @@ import shutil
 import pytest
 
 from emulator_process import Emulator, wait_for
+from flowsheets import files
 from forked import commands
-from station import Station, billed
+from station import Station, billed, room_for
 
 
 def finished(station: Station, *words: str) -> str:
@@ -123,3 +124,15 @@ def test_one_that_is_given_up_is_begun_anew(online: Station, emulator: Emulator)
     (folder,) = (online.data / "compare").iterdir()
     shutil.rmtree(folder)
     finished(online)
+
+
+def test_without_room_on_the_disk_for_its_response_no_page_is_paid_for(
+    online: Station, emulator: Emulator
+) -> None:
+    emulator.faults(batch_stays_pending=True)
+    online.rendered(1, "full.pdf")
+    before = len(emulator.ledger()["answers"])
+    with room_for(files.ANSWER_BYTES - 1):
+        said = online.error("compare")
+    assert "cannot be written (File too large). Make room" in said
+    assert len(emulator.ledger()["answers"]) == before

@@ -80,3 +80,11 @@ def test_what_a_kill_left_unfinished_is_no_obstacle(tmp_path: Path) -> None:
     files.write_whole(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"new"
     assert not (tmp_path / "file.part").exists()
+
+
+def test_room_that_is_reserved_is_taken_before_the_block_begins(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with files.appearing(path, reserve=5000) as file:
+        assert (tmp_path / "file.part").stat().st_size == 5000
+        file.write(b"short")
+    assert path.read_bytes() == b"short"

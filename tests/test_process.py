@@ -10,7 +10,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from emulator_process import Emulator, wait_for
-from station import PDF, TOP, Station, billed
+from flowsheets import files
+from station import PDF, TOP, Station, billed, room_for
 
 
 def test_pages_are_read_now_and_each_text_lands_on_its_page(online: Station) -> None:
@@ -291,3 +292,18 @@ def test_an_address_that_is_none_is_one_clear_line(online: Station, address: str
         said = online.error(command, GOOGLE_GEMINI_BASE_URL=address)
         assert "GOOGLE_GEMINI_BASE_URL" in said
     assert [row["attempts"] for row in online.rows()] == [0]
+
+
+def test_without_room_on_the_disk_for_its_response_no_page_is_paid_for(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(1)
+    before = len(emulator.ledger()["answers"])
+    with room_for(files.ANSWER_BYTES - 1):
+        done = online.make("process")
+    said = done.stderr.splitlines()[-1]
+    assert done.returncode == 1
+    assert "cannot be written (File too large). Make room" in said
+    assert len(emulator.ledger()["answers"]) == before
+    assert (online.rows()[0]["status"], online.rows()[0]["attempts"]) == ("rendered", 0)
+    assert "1 completed" in online.good("process")

@@ -52,6 +52,16 @@ def test_some_low_rows_are_no_reason(station: Station) -> None:
     assert _reviews(station) == []
 
 
+def test_a_page_is_low_from_8_rows_on_of_which_more_than_a_quarter_are(station: Station) -> None:
+    put(station, 1, sheet(*_rows(SONGS[:7], "low")))  # 7 rows
+    put(station, 2, sheet(*_rows([f"B{n} - C{n}" for n in range(8)], "low")))
+    put(station, 3, sheet(*_rows(SONGS[7:9], "low"), *_rows(SONGS)[9:15]))  # 2 of 8
+    put(station, 4, sheet(*_rows(SONGS[15:18], "low"), *_rows(list("abcdefgh"))[3:8]))  # 3 of 8
+    indexed_anew(station)
+    low = [(page[-1], detail) for page, reason, detail in _reviews(station) if "low" in reason]
+    assert low == [("2", "8 of 8 rows are low."), ("4", "3 of 8 rows are low.")]
+
+
 def test_the_same_text_on_two_pages_is_on_the_list_for_both(station: Station) -> None:
     put(station, 1, sheet(*_rows(SONGS[:10])))
     put(station, 2, sheet(*_rows([text.upper() for text in SONGS[:10]])))

@@ -1,6 +1,7 @@
 """make batch-submit, second half: a folder to a batch at the API."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -131,3 +132,19 @@ def test_an_unclear_batch_of_another_key_is_not_created_anew(
     batch = load_batch(online.folders()[0])
     with pytest.raises(Problem, match="was sent with another key"):
         submit.send(batch, None, settings.load())
+
+
+@pytest.mark.parametrize(("hours", "uploads"), [(39, 1), (41, 2)])
+def test_an_upload_that_may_expire_on_the_way_is_made_again_first(
+    online: Station, emulator: Emulator, hours: int, uploads: int
+) -> None:
+    online.rendered(1)
+    emulator.faults(create_429=1)
+    online.error("batch-submit")
+    journal = online.folders()[0] / "journal.jsonl"
+    events = [json.loads(line) for line in journal.read_text().splitlines()]
+    uploaded = next(event for event in events if event["event"] == "uploaded")
+    uploaded |= {"at": str(datetime.now(UTC) - timedelta(hours=hours)), "boot": "another"}
+    journal.write_text("".join(json.dumps(event) + "\n" for event in events))
+    assert online.submitted()
+    assert online.journal().count("uploaded") == uploads
