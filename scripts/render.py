@@ -30,7 +30,7 @@ from PIL import Image
 from sqlite_utils import Database
 from tqdm import tqdm
 
-from flowsheets import lock, paths, settings
+from flowsheets import files, lock, paths, settings
 from flowsheets.errors import Command, Count, Problem, warn
 from flowsheets.jobs import database, pdfs, states
 from flowsheets.page import scan
@@ -111,6 +111,8 @@ def _render_all(
     db: Database, config: Settings, limit: int, workers: int, missing: bool
 ) -> tuple[int, int]:
     kept, tasks = _choose(db, config, limit, missing)
+    if tasks:
+        _check_can_write(paths.pngs(config.data_root))
     rendered, failed = _keep(db, config.data_root, kept), 0
     drawn: list[Drawn] = []
     try:
@@ -294,6 +296,16 @@ def _write(image: Image.Image, png: Path) -> None:
             raise
         said = IN_WORDS.get(reason.errno, reason.strerror)
         raise NoPageImage("cannot_write", f"the image cannot be written: {said}") from problem
+
+
+def _check_can_write(folder: Path) -> None:
+    """Raises `Problem` where no page can be written: that is not the pages' failure."""
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise files.cannot_write(folder, error) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise files.cannot_write(folder, OSError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 def _keep(db: Database, data_root: Path, pages: list[PageId]) -> int:

@@ -65,6 +65,8 @@ def picture(drawn: Drawn) -> Image.Image:
             warnings.simplefilter("ignore")
             decoded = PdfImage(image).as_pil_image()
             decoded.load()
+    except MemoryError:
+        raise
     except Exception as error:  # damage breaks the libraries in any way: it fails alone
         raise _damaged() from error
     if decoded.size != drawn.size:
