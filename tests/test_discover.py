@@ -91,7 +91,7 @@ def test_rows_of_two_such_pdfs_in_an_older_database_are_left_alone(station: Stat
 def test_a_data_folder_that_is_a_file_is_one_clear_line(station: Station) -> None:
     station.data.write_text("a file")
     assert station.error("discover") == (
-        f"Error: DATA_ROOT: {station.data} is no folder. Correct it, or make the folder"
+        f"Error: DATA_ROOT: {station.data} is not a folder. Correct it, or make the folder"
     )
     inside = str(station.data / "deeper")
     said = station.error("discover", DATA_ROOT=inside)

@@ -136,7 +136,7 @@ def test_a_file_that_is_no_database_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_a_missing_data_folder_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(Problem, match="is no folder"):
+    with pytest.raises(Problem, match="is not a folder"):
         database.connect(tmp_path / "nowhere")
 
 

@@ -73,11 +73,11 @@ def connect(data_root: Path) -> Database:
     New to an older one are two columns of `jobs`, and the tables `usage`, `pdfs`, `drawings` and
     `date_checks`, which was called `reviews` once and is renamed.
 
-    Raises `Problem` where it is no database, is damaged inside, or cannot be written.
+    Raises `Problem` where it is not a database, is damaged inside, or cannot be written.
     """
     path = paths.jobs_db(data_root)
     if not data_root.is_dir():
-        raise Problem("DATA_ROOT", f"{data_root} is no folder", "Correct it, or make the folder")
+        raise Problem("DATA_ROOT", f"{data_root} is not a folder", "Correct it, or make the folder")
     try:
         db = Database(sqlite3.connect(path, timeout=BUSY_SECONDS))
         # Before anything is paid for or moved: 20 ms for 16,000 pages.

@@ -21,7 +21,7 @@ _MAX_INSTRUCTIONS = 200_000
 _MAX_FORMS = 500
 _DEEPEST_FORM = 8
 
-# Images of far fewer pixels than the largest (a spacer, a white base, a logo) are no scan.
+# Images of far fewer pixels than the largest (a spacer, a white base, a logo) are not a scan.
 _SMALL = 1 / 20
 
 _COVERAGE_SIDE = 400  # the visible page as a raster, to see how much of it images cover
