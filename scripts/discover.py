@@ -126,7 +126,7 @@ def _look(file: Path, root: Path) -> Pdf | None:
     """The PDF's facts; None, with a warning, where its pages cannot be counted for sure."""
     path = file.relative_to(root).as_posix()
     try:
-        path.encode()  # a name that is not UTF-8 cannot stand in jobs.db
+        path.encode()  # jobs.db holds UTF-8 alone
         pages = pdf_file.pages(file)
         if not pages.number:
             raise NoPageImage("no_pages", "it has no pages")
@@ -195,7 +195,7 @@ def _former(root: Path, old: str, new: str) -> Path:
 def _exists(file: Path) -> bool:
     with suppress(OSError):
         return file.exists()
-    return True  # nobody may look
+    return True  # it cannot be looked at: not known to be missing
 
 
 def _name(pdf_path: str) -> str:

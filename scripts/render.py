@@ -30,7 +30,7 @@ from PIL import Image
 from sqlite_utils import Database
 from tqdm import tqdm
 
-from flowsheets import lock, paths, settings
+from flowsheets import files, lock, paths, settings
 from flowsheets.errors import Command, Count, Problem, warn
 from flowsheets.jobs import database, pdfs, states
 from flowsheets.page import scan
@@ -43,7 +43,7 @@ FLIPPED_AT_ONCE = 100  # rows a transaction: what a kill costs is that many rows
 PAGES_A_TASK = 8  # neighbours, so that a worker opens their PDF once
 
 # What one page may take of a worker, some ten times the largest scan: a page that was made to take
-# all of a machine ends its worker, and is told from the others by being drawn alone.
+# all of a machine ends its worker, and is found by drawing the pages of that moment one at a time.
 MAX_WORKER_BYTES = 4_000_000_000
 MAX_PAGE_CPU_SECONDS = 120
 
@@ -111,6 +111,8 @@ def _render_all(
     db: Database, config: Settings, limit: int, workers: int, missing: bool
 ) -> tuple[int, int]:
     kept, tasks = _choose(db, config, limit, missing)
+    if tasks:
+        _check_can_write(paths.pngs(config.data_root))
     rendered, failed = _keep(db, config.data_root, kept), 0
     drawn: list[Drawn] = []
     try:
@@ -161,7 +163,7 @@ class _Wanted(NamedTuple):
 
 
 def _undrawn(db: Database, config: Settings) -> Iterator[_Wanted]:
-    """Pages that wait for an image, or have one and are to be told so."""
+    """Pages that wait for an image, or have one that their row does not know of."""
     for page, status, had_image, outdated in states.to_render(db):
         has_image = not outdated and _is_file(paths.png(config.data_root, page))
         if not has_image:
@@ -207,7 +209,7 @@ def _is_file(path: Path) -> bool:
 def _draw(tasks: list[Task], workers: int) -> Iterator[Drawn]:
     """Draw side by side, in processes: decoding a bitmap holds Python's global lock.
 
-    A page may kill its worker, and nobody knows which it was: those that were under way are then
+    A page may kill its worker, and it is not known which page it was: those under way are then
     drawn one at a time.
     """
     chunks = deque(tasks[at : at + PAGES_A_TASK] for at in range(0, len(tasks), PAGES_A_TASK))
@@ -251,7 +253,7 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 
 
 def _begin_worker() -> None:
-    """Bounds for a worker; libraries that print as they die print to nobody."""
+    """Bounds for a worker; what libraries print as they die is dropped."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     with suppress(ValueError, OSError):  # a machine with a lower limit of its own
         resource.setrlimit(resource.RLIMIT_AS, (MAX_WORKER_BYTES, MAX_WORKER_BYTES))
@@ -294,6 +296,16 @@ def _write(image: Image.Image, png: Path) -> None:
             raise
         said = IN_WORDS.get(reason.errno, reason.strerror)
         raise NoPageImage("cannot_write", f"the image cannot be written: {said}") from problem
+
+
+def _check_can_write(folder: Path) -> None:
+    """Raises `Problem` where no page can be written: that is not the pages' failure."""
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise files.cannot_write(folder, error) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise files.cannot_write(folder, OSError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 def _keep(db: Database, data_root: Path, pages: list[PageId]) -> int:

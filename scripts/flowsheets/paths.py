@@ -43,7 +43,12 @@ def comparisons(data_root: Path) -> Path:
 
 def png(data_root: Path, page: PageId) -> Path:
     """The page's upright image."""
-    return data_root / "pages" / _stem(page) / f"{_leaf(page)}.png"
+    return pngs(data_root) / _stem(page) / f"{_leaf(page)}.png"
+
+
+def pngs(data_root: Path) -> Path:
+    """The folder of the pages' images."""
+    return data_root / "pages"
 
 
 def results(data_root: Path) -> Path:

@@ -1,7 +1,7 @@
 """The PDFs that discover has seen, and from which of them each page was drawn.
 
 A page's image is out of date where its PDF was another file when the page was drawn. Both sides
-are facts that stand in jobs.db, so nothing is told from times: `drawings.pdf_sha256` is the PDF
+are facts in jobs.db, so nothing is inferred from times: `drawings.pdf_sha256` is the PDF
 that a page was drawn from, `pdfs.sha256` the PDF as discover last saw it.
 """
 

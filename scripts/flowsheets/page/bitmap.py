@@ -65,6 +65,8 @@ def picture(drawn: Drawn) -> Image.Image:
             warnings.simplefilter("ignore")
             decoded = PdfImage(image).as_pil_image()
             decoded.load()
+    except MemoryError:
+        raise
     except Exception as error:  # damage breaks the libraries in any way: it fails alone
         raise _damaged() from error
     if decoded.size != drawn.size:
@@ -107,7 +109,7 @@ def check_whole(image: pikepdf.Stream | pikepdf.PdfInlineImage) -> None:
             if _JPEG_2000_ENDS not in ccitt.before_the_last_filter(image)[-64:]:
                 raise _damaged()
         case "/JBIG2Decode":
-            _check_jbig2(image.read_raw_bytes())
+            _check_jbig2(ccitt.before_the_last_filter(image))
         case "/FlateDecode":
             _check_flate(ccitt.before_the_last_filter(image))
             _check_samples(image)

@@ -4,7 +4,7 @@ Only what decides about images is read: a content stream can be written so that 
 takes any time and memory.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pikepdf
@@ -21,19 +21,16 @@ _MAX_INSTRUCTIONS = 200_000
 _MAX_FORMS = 500
 _DEEPEST_FORM = 8
 
-# Images of far fewer pixels than the largest (a spacer, a white base, a logo) are no scan.
+# Images of far fewer pixels than the largest (a spacer, a white base, a logo) are not a scan.
 _SMALL = 1 / 20
 
 _COVERAGE_SIDE = 400  # the visible page as a raster, to see how much of it images cover
 
-_PAINT = {"f", "F", "f*", "B", "B*", "b", "b*", "S", "s", "sh"}
-_PATH = {"m", "l", "c", "v", "y", "h"}
-_TEXT = {"Tj", "TJ", "'", '"'}
 _INVISIBLE_TEXT = (3, 7)  # as text recognition lays it under a scan
-_STATE = {"q", "Q", "cm", "gs", "Tr", "re", "W", "W*", "n", "BDC", "BMC", "EMC"}
-_OPERATORS = " ".join({*_PAINT, *_PATH, *_TEXT, *_STATE, "Do", "BI", "ID", "EI"})
 
 Point = tuple[float, float]
+_Operands = Sequence[pikepdf.Object]
+_Instructions = Sequence[pikepdf.ContentStreamInstruction | pikepdf.ContentStreamInlineImage]
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ def of(document: pikepdf.Pdf, page: pikepdf.Page) -> Content:
     """
     reader = _Reader(pdf.visible(page), _hidden_layers(document))
     resources = pdf.inherited(page, "/Resources")
-    reader.read(page, resources, _State(pikepdf.Matrix()), _DEEPEST_FORM)
+    _Stream(reader, resources, _State(pikepdf.Matrix()), _DEEPEST_FORM).read(page)
     if any(_is_seen(note) for note in _items(page.obj.get("/Annots"))):
         reader.content.others = True
     return reader.content
@@ -135,130 +132,183 @@ def _seen_area(drawn: Drawn, box: pikepdf.Rectangle) -> float:
 
 
 class _Reader:
-    """Reads a page's content and the forms in it, within limits for all of them together."""
+    """What all content of a page has in common: what was found, and the limits."""
 
     def __init__(self, box: pikepdf.Rectangle, hidden: set[tuple[int, int]]) -> None:
         self.content = Content()
-        self._box = box
+        self.box = box
         self._hidden = hidden  # object numbers of the layers that are switched off
         self._bytes = MAX_CONTENT_BYTES
         self._instructions = _MAX_INSTRUCTIONS
         self._forms = _MAX_FORMS
 
-    def read(
-        self,
-        owner: pikepdf.Page | pikepdf.Stream,
-        resources: pikepdf.Object | None,
-        state: _State,
-        deepest: int,
-    ) -> None:
-        """Add what a page's or a form's content draws."""
+    def instructions(self, owner: pikepdf.Page | pikepdf.Stream) -> _Instructions:
+        """A page's or a form's content, while there is room for it."""
         self._bytes -= _content_bytes(owner, self._bytes)
-        instructions = pikepdf.parse_content_stream(owner, _OPERATORS)
-        self._instructions -= len(instructions)
+        found = pikepdf.parse_content_stream(owner, _OPERATORS)
+        self._instructions -= len(found)
         if self._instructions < 0:
             raise _too_much()
-        stack: list[_State] = []
-        layers: list[bool] = []  # of each mark that is open, whether it hides what it encloses
-        path: list[Iterable[pikepdf.Object] | None] = []  # rectangles; None for anything else
-        for instruction in instructions:
-            operands, operator = instruction.operands, str(instruction.operator)
-            seen = not any(layers)
-            if isinstance(instruction, pikepdf.ContentStreamInlineImage):
-                self._add(Drawn(instruction.iimage, state.matrix), seen)
-            elif operator == "q":
-                stack.append(state)
-            elif operator == "Q":
-                state = stack.pop() if stack else state
-            elif operator == "cm":
-                moved = pikepdf.Matrix(*(float(str(number)) for number in operands))
-                state = replace(state, matrix=moved @ state.matrix)
-            elif operator == "Tr":
-                state = replace(state, text_is_seen=int(operands[0]) not in _INVISIBLE_TEXT)
-            elif operator in ("BDC", "BMC"):
-                layers.append(operator == "BDC" and self._is_hidden_mark(operands, resources))
-            elif operator == "EMC":
-                layers = layers[:-1]
-            elif operator == "re":
-                path.append(operands)
-            elif operator in _PATH:
-                path.append(None)
-            elif operator in ("W", "W*"):
-                self.content.others |= not self._encloses_page(path, state.matrix)
-            elif operator == "n":
-                path = []
-            elif operator in _PAINT:
-                path = []
-                self.content.others |= seen
-            elif operator in _TEXT:
-                self.content.others |= seen and state.text_is_seen
-            elif operator == "gs":
-                self.content.others |= _blends(_named(resources, "/ExtGState", operands[0]))
-            elif operator == "Do":
-                drawn = _named(resources, "/XObject", operands[0])
-                self._draw(drawn, resources, state, deepest, seen)
+        return found
 
-    def _draw(
-        self,
-        drawn: pikepdf.Object | None,
-        resources: pikepdf.Object | None,
-        state: _State,
-        deepest: int,
-        seen: bool,
-    ) -> None:
-        if not isinstance(drawn, pikepdf.Stream):
-            return
-        if (layer := drawn.get("/OC")) is not None:
-            self.content.others = True
-            seen = seen and not self._is_hidden(layer)
-        if drawn.get("/Subtype") == "/Image":
-            self._add(Drawn(drawn, state.matrix), seen)
-        elif drawn.get("/Subtype") == "/Form" and seen:
-            self._forms -= 1
-            if not deepest or self._forms < 0:
-                raise _too_much()
-            own = pikepdf.Matrix(drawn.get("/Matrix") or pikepdf.Matrix())
-            box = drawn.get("/BBox")
-            if box is not None:
-                self.content.others |= not self._encloses_image_space(box, own @ state.matrix)
-            inner = drawn.get("/Resources", resources)
-            self.read(drawn, inner, replace(state, matrix=own @ state.matrix), deepest - 1)
+    def count_form(self) -> None:
+        self._forms -= 1
+        if self._forms < 0:
+            raise _too_much()
 
-    def _add(self, drawn: Drawn, seen: bool) -> None:
-        """An image that is switched off or lies outside the page is not a part of it."""
-        if seen and beyond(drawn, self._box) < 1:
+    def see(self, drawn: Drawn) -> None:
+        """An image that lies outside the page is not a part of it."""
+        if beyond(drawn, self.box) < 1:
             self.content.images.append(drawn)
-        elif not seen:
-            self.content.others = True
 
-    def _is_hidden_mark(
-        self, operands: Iterable[pikepdf.Object], resources: pikepdf.Object | None
-    ) -> bool:
-        tag, properties, *_ = [*operands, None, None]
-        if str(tag) != "/OC":
-            return False
-        self.content.others = True
-        layer = _named(resources, "/Properties", properties)
-        return layer is not None and self._is_hidden(layer)
-
-    def _is_hidden(self, layer: pikepdf.Object) -> bool:
+    def is_hidden(self, layer: pikepdf.Object) -> bool:
         """A layer that is off; of a group of layers, all of them."""
+        self.content.others = True
         members = layer.get("/OCGs") if layer.get("/Type") == "/OCMD" else layer
         every = [members] if isinstance(members, pikepdf.Dictionary) else _items(members)
         return bool(every) and all(one.objgen in self._hidden for one in every)
 
-    def _encloses_page(
-        self, path: list[Iterable[pikepdf.Object] | None], matrix: pikepdf.Matrix
-    ) -> bool:
-        """Whether a clip is one rectangle around the whole page, as many writers set it."""
-        if len(path) != 1 or path[0] is None:
-            return False
-        x, y, wide, high = (float(str(number)) for number in path[0])
-        return _encloses([(x, y), (x + wide, y + high)], matrix, self._box)
 
-    def _encloses_image_space(self, box: pikepdf.Object, matrix: pikepdf.Matrix) -> bool:
-        x, y, right, top = (float(str(number)) for number in _items(box))
-        return _encloses([(x, y), (right, top)], matrix, self._box)
+class _Stream:
+    """One content stream, instruction by instruction: its graphics state, and what is open."""
+
+    def __init__(
+        self,
+        reader: _Reader,
+        resources: pikepdf.Object | None,
+        state: _State,
+        deepest: int,
+    ) -> None:
+        self._reader = reader
+        self._resources = resources
+        self._state = state
+        self._deepest = deepest
+        self._stack: list[_State] = []
+        self._layers: list[bool] = []  # of each mark that is open, whether it hides its content
+        self._path: list[_Operands | None] = []  # rectangles; None for anything else
+
+    def read(self, owner: pikepdf.Page | pikepdf.Stream) -> None:
+        """Add what the content of the page or form draws."""
+        for instruction in self._reader.instructions(owner):
+            if isinstance(instruction, pikepdf.ContentStreamInlineImage):
+                self._image(instruction.iimage)
+            else:
+                _ACTIONS[str(instruction.operator)](self, list(instruction.operands))
+
+    def save(self, _: _Operands) -> None:
+        self._stack.append(self._state)
+
+    def restore(self, _: _Operands) -> None:
+        if self._stack:
+            self._state = self._stack.pop()
+
+    def move(self, operands: _Operands) -> None:
+        moved = pikepdf.Matrix(*_numbers(operands))
+        self._state = replace(self._state, matrix=moved @ self._state.matrix)
+
+    def set_text_mode(self, operands: _Operands) -> None:
+        seen = int(operands[0]) not in _INVISIBLE_TEXT
+        self._state = replace(self._state, text_is_seen=seen)
+
+    def set_blending(self, operands: _Operands) -> None:
+        if _blends(_named(self._resources, "/ExtGState", operands[0])):
+            self._reader.content.others = True
+
+    def open_mark(self, _: _Operands) -> None:
+        self._layers.append(False)
+
+    def open_layer(self, operands: _Operands) -> None:
+        tag, properties, *_ = [*operands, None, None]
+        layer = _named(self._resources, "/Properties", properties) if str(tag) == "/OC" else None
+        self._layers.append(layer is not None and self._reader.is_hidden(layer))
+
+    def close_mark(self, _: _Operands) -> None:
+        self._layers = self._layers[:-1]
+
+    def add_rectangle(self, operands: _Operands) -> None:
+        self._path.append(operands)
+
+    def add_line(self, _: _Operands) -> None:
+        self._path.append(None)
+
+    def clip(self, _: _Operands) -> None:
+        """Many writers clip to one rectangle around the whole page, which cuts nothing off."""
+        one = self._path[0] if len(self._path) == 1 else None
+        x, y, wide, high = _numbers(one) if one is not None else (0, 0, 0, 0)
+        if not self._encloses_page((x, y), (x + wide, y + high)):
+            self._reader.content.others = True
+
+    def end_path(self, _: _Operands) -> None:
+        self._path = []
+
+    def paint(self, _: _Operands) -> None:
+        self._path = []
+        if self._is_seen():
+            self._reader.content.others = True
+
+    def show_text(self, _: _Operands) -> None:
+        if self._is_seen() and self._state.text_is_seen:
+            self._reader.content.others = True
+
+    def draw(self, operands: _Operands) -> None:
+        drawn = _named(self._resources, "/XObject", operands[0])
+        if not isinstance(drawn, pikepdf.Stream):
+            return
+        layer = drawn.get("/OC")
+        self._layers.append(layer is not None and self._reader.is_hidden(layer))
+        if drawn.get("/Subtype") == "/Image":
+            self._image(drawn)
+        elif drawn.get("/Subtype") == "/Form" and self._is_seen():
+            self._form(drawn)
+        self._layers.pop()
+
+    def _image(self, image: pikepdf.Stream | pikepdf.PdfInlineImage) -> None:
+        if self._is_seen():
+            self._reader.see(Drawn(image, self._state.matrix))
+
+    def _form(self, form: pikepdf.Stream) -> None:
+        if not self._deepest:
+            raise _too_much()
+        self._reader.count_form()
+        own = pikepdf.Matrix(form.get("/Matrix") or pikepdf.Matrix())
+        state = replace(self._state, matrix=own @ self._state.matrix)
+        inner = _Stream(
+            self._reader, form.get("/Resources", self._resources), state, self._deepest - 1
+        )
+        x, y, right, top = _numbers(_items(form.get("/BBox"))) or (0, 0, 0, 0)
+        if not inner._encloses_page((x, y), (right, top)):
+            self._reader.content.others = True
+        inner.read(form)
+
+    def _is_seen(self) -> bool:
+        return not any(self._layers)
+
+    def _encloses_page(self, corner: Point, opposite: Point) -> bool:
+        return _encloses([corner, opposite], self._state.matrix, self._reader.box)
+
+
+_ACTIONS: dict[str, Callable[[_Stream, _Operands], None]] = {
+    "q": _Stream.save,
+    "Q": _Stream.restore,
+    "cm": _Stream.move,
+    "Tr": _Stream.set_text_mode,
+    "gs": _Stream.set_blending,
+    "BMC": _Stream.open_mark,
+    "BDC": _Stream.open_layer,
+    "EMC": _Stream.close_mark,
+    "re": _Stream.add_rectangle,
+    **dict.fromkeys(("m", "l", "c", "v", "y", "h"), _Stream.add_line),
+    **dict.fromkeys(("W", "W*"), _Stream.clip),
+    "n": _Stream.end_path,
+    **dict.fromkeys(("f", "F", "f*", "B", "B*", "b", "b*", "S", "s", "sh"), _Stream.paint),
+    **dict.fromkeys(("Tj", "TJ", "'", '"'), _Stream.show_text),
+    "Do": _Stream.draw,
+}
+_OPERATORS = " ".join([*_ACTIONS, "BI", "ID", "EI"])
+
+
+def _numbers(operands: Iterable[pikepdf.Object]) -> list[float]:
+    return [float(str(number)) for number in operands]
 
 
 def _encloses(diagonal: list[Point], matrix: pikepdf.Matrix, box: pikepdf.Rectangle) -> bool:

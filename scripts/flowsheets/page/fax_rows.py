@@ -50,7 +50,7 @@ def _runs(codes: str) -> dict[str, int]:
 _RUNS = (_runs(_WHITE), _runs(_BLACK))
 _LONGEST = 13  # bits of a code
 
-# Modes of a row that is told by the row above it (T.4, table 4); numbers are V, how far to the
+# Modes of a row that is coded by the row above it (T.4, table 4); numbers are V, how far to the
 # right of the change above.
 _PASS, _HORIZONTAL = "P", "H"
 _MODES: dict[str, int | str] = {
@@ -69,7 +69,7 @@ _END = re.compile("(?:0{11,}1[01]?){2}|0*$")  # one alone begins a row
 
 
 class _Unreadable(Exception):
-    """What stands there is not a code, or leads beyond the row."""
+    """The next bits are not a code, or leads beyond the row."""
 
 
 def are_whole(bitmap: Fax) -> bool:
@@ -106,7 +106,7 @@ class _Reader:
         return _END.match(self._bits, self._at) is not None
 
     def _begin(self) -> bool:
-        """Go to where the row begins; returns whether it is told without the row above it."""
+        """Go to where the row begins; returns whether it is coded without the row above it."""
         if self._aligned and not self._marked:  # zeros to the byte are not those of a mark
             self._at += -self._at % 8
         end_of_line = _END_OF_LINE.match(self._bits, self._at) if self._k >= 0 else None

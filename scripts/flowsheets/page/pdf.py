@@ -100,7 +100,7 @@ def _opened(pdf: Path) -> tuple[pikepdf.Pdf, bool]:
 
 
 def inherited(page: pikepdf.Page, name: str) -> pikepdf.Object | None:
-    """An attribute of the page, which may stand in the tree of pages above it."""
+    """An attribute of the page, its own or from the tree of pages above it."""
     node: pikepdf.Object = page.obj
     for _ in range(_DEEPEST_TREE):
         if (found := node.get(name)) is not None:
@@ -139,7 +139,7 @@ def visible(page: pikepdf.Page) -> pikepdf.Rectangle:
 def _said_in_the_file(pdf: Path) -> int:
     """The largest count of pages in the raw file; qpdf mends it where it had to look for objects.
 
-    Raises `NoPageImage` where it stands nowhere in clear: how many pages are lost is not known.
+    Raises `NoPageImage` where the file does not hold it in clear: how many pages are lost is not known.
     """
     objects = _OBJECT.findall(pdf.read_bytes())
     counts = [_COUNT.search(one) for one in objects if _IS_TREE.search(one)]
