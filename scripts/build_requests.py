@@ -109,9 +109,7 @@ def _cache_maker(config: Settings, pages: int, basis: Basis) -> CacheMaker | Non
     """What makes the batch's prompt cache, where one pays and the last one did not die."""
     if not estimate.cache_pays(config, pages, basis):
         return None
-    from flowsheets.batch import (
-        prompt_cache,  # brings the SDK along, 0.6 s that no other build needs
-    )
+    from flowsheets.batch import prompt_cache
 
     if prompt_cache.died_in_the_last_batch(config.data_root):
         return None

@@ -2,6 +2,7 @@
 
 manifest.jsonl   a line a page: index, key, pdf_path, page_number, image_sha256, batch_id
 requests.jsonl   what is uploaded: {"key", "request"} a line, in the same order
+images.jsonl     a line a page: size and times of its image when it was read (see images.py)
 journal.jsonl    a line an event: the intent before each call that counts, the outcome after it
 batch.json       the API's last reply about the batch, verbatim
 responses.jsonl  the result file, verbatim, kept

@@ -21,7 +21,7 @@ import click
 from sqlite_utils import Database
 
 from flowsheets import lock, paths
-from flowsheets.batch import compare, restore, results
+from flowsheets.batch import restore, results
 from flowsheets.batch.folder import CLOSED, Batch, batch_folders, load_batch, open_folders, page_of
 from flowsheets.batch.results import Outcome, Tally
 from flowsheets.errors import Problem
@@ -29,7 +29,6 @@ from flowsheets.jobs import database, folders, pauses, states
 from flowsheets.money import usage
 from flowsheets.page import response
 from flowsheets.page.response import Unread
-from flowsheets.page.schema import PageReading
 from flowsheets.paths import PageId
 from flowsheets.settings import Settings
 
@@ -205,7 +204,7 @@ def _apply(
     found.recorded += len(outcomes)
     gone = [o for o in outcomes if _result_is_gone(db, data_root, o.page)]
     results.write_results(data_root, gone)
-    found.written += sum(isinstance(o.reading, PageReading) for o in gone)
+    found.written += sum(results.is_page(o.reading) for o in gone)
     found.applied += results.apply(db, data_root, outcomes, old=_BEFORE_RESPONSE)
     if batch_id:
         found.applied += results.apply(db, data_root, outcomes, old="submitted", in_batch=batch_id)
@@ -285,7 +284,7 @@ def drop_broken_builds(data_root: Path) -> None:
     """Delete what a killed build left, and the prompt cache that it may have asked for."""
     for part in paths.batches(data_root).glob(".*.part"):
         if (part / "journal.jsonl").exists():
-            from flowsheets.batch import prompt_cache  # imports the SDK, hardly ever wanted here
+            from flowsheets.batch import prompt_cache  # hardly ever wanted here
 
             prompt_cache.drop(part.name.removeprefix(".").removesuffix(".part"))
         shutil.rmtree(part, ignore_errors=True)
@@ -400,6 +399,8 @@ def read_saved(page: PageId, saved: Path, model: str, thinking: str | None = "un
 
 def _record_comparisons(db: Database, settings: Settings, found: Found) -> None:
     """What comparisons were billed, from their own folders."""
+    from flowsheets.batch import compare  # with what it compares by, wanted by a rebuild alone
+
     for folder in batch_folders(settings.data_root, paths.comparisons):
         with suppress(Problem):
             batch = load_batch(folder)
