@@ -42,7 +42,7 @@ def main(limit: int, sure: bool) -> None:
     with lock.jobs_held(config.data_root):
         recover.say(recover.run(db, config))
         paused = {} if sure else pauses.waiting(db)
-        unsent = _unsent_pages(config.data_root)
+        unsent = _unsent_pages(db, config.data_root)
         built = _build(db, config, limit - unsent, paused)
     if paused:
         _say_who_waits(paused)
@@ -116,10 +116,10 @@ def _cache_maker(config: Settings, pages: int, basis: Basis) -> CacheMaker | Non
     return lambda name: prompt_cache.make(config, name, prompt_cache.BATCH_SECONDS)
 
 
-def _unsent_pages(data_root: Path) -> int:
+def _unsent_pages(db: Database, data_root: Path) -> int:
     """Pages of folders that were built and have no batch yet: the next submit sends them."""
     unsent = 0
-    for folder in open_folders(data_root):
+    for folder in open_folders(data_root, db):
         with suppress(Problem):  # a damaged folder is reported by submit, after the others
             batch = load_batch(folder)
             unsent += 0 if batch.bound else len(batch.lines)

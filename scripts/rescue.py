@@ -36,7 +36,7 @@ def main(wanted: str, sure: bool) -> None:
     db = database.connect(config.data_root)
     with lock.jobs_held(config.data_root):
         recover.say(recover.run(db, config))
-        batch = load_batch(find_batch(config.data_root, wanted).folder)
+        batch = load_batch(find_batch(config.data_root, wanted, db).folder)
         if not batch.open:
             click.echo(f"{batch.batch_id or batch.folder} is settled: nothing to rescue")
             return

@@ -43,7 +43,7 @@ def comparisons(data_root: Path) -> Path:
 
 def png(data_root: Path, page: PageId) -> Path:
     """The page's upright image."""
-    return data_root.joinpath("pages", _stem(page), f"{_leaf(page)}.png")
+    return data_root / "pages" / _stem(page) / f"{_leaf(page)}.png"
 
 
 def results(data_root: Path) -> Path:
@@ -53,7 +53,7 @@ def results(data_root: Path) -> Path:
 
 def result(data_root: Path, page: PageId) -> Path:
     """The page's result, a `PageResult`."""
-    return results(data_root).joinpath(_stem(page), f"{_leaf(page)}.json")
+    return results(data_root) / _stem(page) / f"{_leaf(page)}.json"
 
 
 def old_result(data_root: Path, page: PageId, at: str) -> Path:

@@ -98,7 +98,7 @@ def say(found: Found) -> None:
 def know(db: Database, batch: Batch) -> None:
     """This command has brought folder and database in line: the next one need not read it again."""
     stamp = folders.stamp(batch.folder)
-    if folders.known(db).get(batch.name) == stamp:
+    if folders.known_stamp(db, batch.name) == stamp:
         return
     with database.transaction(db):
         folders.take_in(db, batch.name, stamp, batch.sequence, batch.state, batch.batch_id)
@@ -131,7 +131,7 @@ def _take_in_batches(db: Database, settings: Settings, found: Found) -> None:
 def take_in(batch: Batch, db: Database, settings: Settings) -> Found:
     """Bring the rows of one folder's pages in line with it."""
     found = Found()
-    held = [load_batch(folder) for folder in open_folders(settings.data_root)]
+    held = [load_batch(folder) for folder in open_folders(settings.data_root, db)]
     _take_in(batch, db, settings, _holders(held), found)
     return found
 
@@ -273,7 +273,7 @@ def lost_claims(db: Database, data_root: Path) -> int:
     if not unbound:
         return 0
     try:
-        holders = _holders([load_batch(folder) for folder in open_folders(data_root)])
+        holders = _holders([load_batch(folder) for folder in open_folders(data_root, db)])
     except Problem:
         return 0
     lost = [page for page in unbound if page not in holders]

@@ -38,7 +38,7 @@ def lost_folders(db: Database, data_root: Path) -> None:
     out = states.batches_out(db)
     if not out:
         return
-    for batch_id in sorted(out - {b.batch_id for b in _loadable(open_folders(data_root))}):
+    for batch_id in sorted(out - {b.batch_id for b in _loadable(open_folders(data_root, db))}):
         closed = [b for b in _loadable(batch_folders(data_root)) if b.batch_id == batch_id]
         if closed:
             closed[-1].add("reopened", reason="jobs.db has pages that are still submitted")

@@ -7,9 +7,11 @@ to see it.
 
 import re
 from datetime import date, datetime, timedelta
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
+
+from dateutil.parser import parser, parserinfo  # type: ignore[import-untyped]
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
@@ -42,32 +44,25 @@ class Fields(NamedTuple):
         )
 
 
-@cache
-def _parser() -> Any:
-    """dateutil's, which costs 40 ms to import, for the first writing that is read."""
-    from dateutil.parser import parser, parserinfo  # type: ignore[import-untyped]
+class _Writings(parserinfo):  # type: ignore[misc]
+    """American order, and the abbreviations that people write beside dateutil's own."""
 
-    class _Writings(parserinfo):  # type: ignore[misc]
-        """American order, and the abbreviations that people write beside dateutil's own."""
+    WEEKDAYS: ClassVar = [
+        ("Mon", "Monday"),
+        ("Tue", "Tues", "Tuesday"),
+        ("Wed", "Weds", "Wednesday"),
+        ("Thu", "Thur", "Thurs", "Thursday"),
+        ("Fri", "Friday"),
+        ("Sat", "Saturday"),
+        ("Sun", "Sunday"),
+    ]
 
-        WEEKDAYS: ClassVar = [
-            ("Mon", "Monday"),
-            ("Tue", "Tues", "Tuesday"),
-            ("Wed", "Weds", "Wednesday"),
-            ("Thu", "Thur", "Thurs", "Thursday"),
-            ("Fri", "Friday"),
-            ("Sat", "Saturday"),
-            ("Sun", "Sunday"),
-        ]
+    def convertyear(self, year: int, century_specified: bool = False) -> int:
+        """Of a year in two digits: 1950 to 2049, whatever the year is when this runs."""
+        return year if century_specified or year >= 100 else year + (1900 if year >= 50 else 2000)
 
-        def convertyear(self, year: int, century_specified: bool = False) -> int:
-            """Of a year in two digits: 1950 to 2049, whatever the year is when this runs."""
-            if century_specified or year >= 100:
-                return year
-            return year + (1900 if year >= 50 else 2000)
 
-    return parser(_Writings())
-
+_PARSER = parser(_Writings())
 
 # Two days that differ in all that a date is made of: what a parser takes over from them was not
 # written. Months and days lie so apart that no weekday after the one is the other's.
@@ -156,7 +151,7 @@ def _read(raw: str, default: datetime) -> date | None:
     """dateutil's reading, with `default` for what is left open. Words beside a date are skipped."""
     try:
         plain = raw.replace("'", "")  # 4/1/'90
-        read, skipped = _parser().parse(plain, default, ignoretz=True, fuzzy_with_tokens=True)
+        read, skipped = _PARSER.parse(plain, default, ignoretz=True, fuzzy_with_tokens=True)
     except (ValueError, ArithmeticError):  # of decimal too, for a number of thirty digits
         return None
     # A digit that is left over may be what the date should have been.
