@@ -43,7 +43,7 @@ def main(limit: int, sure: bool) -> None:
         recover.say(recover.run(db, config))
         restore.refuse_while_pages_are_unknown(db, config.data_root)
         paused = {} if sure else pauses.waiting(db)
-        unsent = _unsent_pages(config.data_root)
+        unsent = _unsent_pages(db, config.data_root)
         built = _build(db, config, limit - unsent, paused)
     if paused:
         _say_who_waits(paused)
@@ -110,19 +110,17 @@ def _cache_maker(config: Settings, pages: int, basis: Basis) -> CacheMaker | Non
     """What makes the batch's prompt cache, where one pays and the last one did not die."""
     if not estimate.cache_pays(config, pages, basis):
         return None
-    from flowsheets.batch import (
-        prompt_cache,  # brings the SDK along, 0.6 s that no other build needs
-    )
+    from flowsheets.batch import prompt_cache
 
     if prompt_cache.died_in_the_last_batch(config.data_root):
         return None
     return lambda name: prompt_cache.make(config, name, prompt_cache.BATCH_SECONDS)
 
 
-def _unsent_pages(data_root: Path) -> int:
+def _unsent_pages(db: Database, data_root: Path) -> int:
     """Pages of folders that were built and have no batch yet: the next submit sends them."""
     unsent = 0
-    for folder in open_folders(data_root):
+    for folder in open_folders(data_root, db):
         with suppress(Problem):  # a damaged folder is reported by submit, after the others
             batch = load_batch(folder)
             unsent += 0 if batch.bound else len(batch.lines)

@@ -17,8 +17,8 @@ from flowsheets.jobs import database
 def main(wanted: str) -> None:
     """Ask a batch to stop."""
     config = settings.load()
-    database.connect(config.data_root)
-    folder = find_batch(config.data_root, wanted).folder
+    db = database.connect(config.data_root)
+    folder = find_batch(config.data_root, wanted, db).folder
     with lock.jobs_held(config.data_root):
         batch = load_batch(folder)
         if not batch.open:

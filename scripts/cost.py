@@ -23,7 +23,7 @@ import click
 import orjson
 
 from flowsheets import settings
-from flowsheets.batch.folder import Batch, batch_folders, load_batch
+from flowsheets.batch.folder import Batch, batch_folders, load_journal
 from flowsheets.errors import Command, OneOf, Problem, warn
 from flowsheets.jobs import database
 from flowsheets.money import estimate, prices, storage, usage
@@ -176,7 +176,7 @@ def _of_batches(data_root: Path) -> Iterator[Kept]:
         with suppress(Problem, OSError, KeyError, TypeError, ValueError):
             # Most batches have none: their journals are not parsed, nor their manifests.
             if b'"cached_content"' in (folder / "journal.jsonl").read_bytes():
-                yield _of_batch(load_batch(folder))
+                yield _of_batch(Batch(folder, [], load_journal(folder)))
 
 
 def _of_batch(batch: Batch) -> Kept:

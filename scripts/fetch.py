@@ -64,7 +64,7 @@ def main(wanted: str) -> None:
 
 def _fetch(db: Database, config: Settings, wanted: str) -> list[Problem]:
     if wanted:
-        folder = find_batch(config.data_root, wanted).folder
+        folder = find_batch(config.data_root, wanted, db).folder
         return _say_all(_report(folder, db, config))
     return _fetch_all(db, config)
 
@@ -72,7 +72,8 @@ def _fetch(db: Database, config: Settings, wanted: str) -> list[Problem]:
 def _fetch_all(db: Database, config: Settings) -> list[Problem]:
     """One batch's trouble is its own: the others are fetched before you are told of it."""
     problems: list[Problem] = []
-    for folder in (*open_folders(config.data_root), *_closed_too_early(db, config.data_root)):
+    found = open_folders(config.data_root, db)
+    for folder in (*found, *_closed_too_early(db, config.data_root)):
         new = _say_what_happened(folder, _report(folder, db, config))
         problems += new
         if any(isinstance(problem, ApiProblem) and problem.everywhere for problem in new):

@@ -105,7 +105,7 @@ def _show_money_and_doubts(db: Database, data_root: Path) -> None:
 
 
 def _show_batches(db: Database, data_root: Path) -> None:
-    batches = _open_batches(data_root)
+    batches = _open_batches(db, data_root)
     troubled = {batch.name: trouble for batch in batches if (trouble := _trouble(batch))}
     out = [batch for batch in batches if batch.name not in troubled]
     click.echo()
@@ -122,10 +122,10 @@ def _show_batches(db: Database, data_root: Path) -> None:
         )
 
 
-def _open_batches(data_root: Path) -> list[Batch]:
+def _open_batches(db: Database, data_root: Path) -> list[Batch]:
     """Oldest first; a damaged one is a warning."""
     batches = []
-    for folder in open_folders(data_root):
+    for folder in open_folders(data_root, db):
         try:
             batches.append(load_batch(folder))
         except Problem as problem:

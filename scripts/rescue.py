@@ -37,7 +37,7 @@ def main(wanted: str, sure: bool) -> None:
     db = database.connect(config.data_root)
     with lock.jobs_held(config.data_root):
         recover.say(recover.run(db, config))
-        batch = _found(config.data_root, wanted, sure)
+        batch = _found(db, config.data_root, wanted, sure)
         if batch is None:
             recover.say(recover.run(db, config))
             return
@@ -52,10 +52,10 @@ def main(wanted: str, sure: bool) -> None:
         recover.know(db, batch)
 
 
-def _found(data_root: Path, wanted: str, sure: bool) -> Batch | None:
+def _found(db: Database, data_root: Path, wanted: str, sure: bool) -> Batch | None:
     """The batch; None where its folder could not be read, and you gave it up."""
     try:
-        return load_batch(find_batch(data_root, wanted).folder)
+        return load_batch(find_batch(data_root, wanted, db).folder)
     except Problem:
         folder = paths.batches(data_root) / wanted.strip().strip("/").removeprefix("batches/")
         if not (sure and folder in batch_folders(data_root)):

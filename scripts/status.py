@@ -24,9 +24,9 @@ def main(wanted: str) -> None:
     config = settings.load()
     db = database.connect(config.data_root)
     if wanted.strip():
-        _show(find_batch(config.data_root, wanted), db, config)
+        _show(find_batch(config.data_root, wanted, db), db, config)
         return
-    folders = open_folders(config.data_root)
+    folders = open_folders(config.data_root, db)
     if not folders:
         click.echo("no open batches. Next: make batch-submit")
     raise_all(_show_all(folders, db, config))

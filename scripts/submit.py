@@ -31,7 +31,7 @@ def main() -> None:
 def _submit_all(db: Database, config: Settings) -> list[Problem]:
     """One folder's trouble is its own; what would meet every folder ends the run."""
     problems: list[Problem] = []
-    for folder in open_folders(config.data_root):
+    for folder in open_folders(config.data_root, db):
         try:
             batch = load_batch(folder)
             if batch.bound:

@@ -1,5 +1,8 @@
 """Paths, and files that appear whole or not at all."""
 
+import errno
+import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -88,3 +91,82 @@ def test_room_that_is_reserved_is_taken_before_the_block_begins(tmp_path: Path) 
         assert (tmp_path / "file.part").stat().st_size == 5000
         file.write(b"short")
     assert path.read_bytes() == b"short"
+
+
+def test_no_file_of_many_has_its_name_before_all_are_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = {tmp_path / f"{n % 3}" / f"{n}.json": b"%d" % n for n in range(450)}
+    sync, named = files._sync_files, []
+
+    def watched(descriptors: list[int]) -> None:
+        named.append((len(descriptors), len(list(tmp_path.rglob("*.json")))))
+        sync(descriptors)
+
+    monkeypatch.setattr(files, "_sync_files", watched)
+    files.write_all(wanted.items())
+    assert named == [(200, 0), (200, 200), (50, 400)]
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == wanted
+
+
+def test_where_many_cannot_be_made_durable_none_of_them_appears(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files, "_syncfs", lambda: full)
+    with pytest.raises(Problem, match="No space left"):
+        files.write_all([(tmp_path / "a" / "1", b"1"), (tmp_path / "a" / "2", b"2")])
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_without_syncfs_each_file_is_made_durable_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync, synced = os.fsync, list[int]()
+
+    def watched(descriptor: int) -> None:
+        synced.append(descriptor)
+        fsync(descriptor)
+
+    monkeypatch.setattr(files, "_syncfs", lambda: None)
+    monkeypatch.setattr(os, "fsync", watched)
+    files.write_all([(tmp_path / "1", b"1"), (tmp_path / "2", b"2")])
+    assert len(synced) == 3  # and the folder
+    assert (tmp_path / "2").read_bytes() == b"2"
+
+
+def test_a_system_of_which_syncfs_may_hide_errors_is_not_trusted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for release, system in (("5.7.19", "Linux"), ("4.19", "Linux"), ("24.1", "Darwin"), ("", "")):
+        files._syncfs.cache_clear()
+        monkeypatch.setattr(platform, "release", lambda release=release: release)
+        monkeypatch.setattr(platform, "system", lambda system=system: system)
+        assert files._syncfs() is None
+    files._syncfs.cache_clear()
+
+
+WRITE_MANY = """
+import sys
+from pathlib import Path
+from flowsheets import files
+paths = [Path(sys.argv[1]) / str(n) for n in range(50)]
+for turn in range(20):
+    paths.reverse()
+    files.write_all((path, sys.argv[2].encode() * 1000) for path in paths)
+"""
+
+
+def test_two_commands_that_write_the_same_many_files_both_come_to_an_end(tmp_path: Path) -> None:
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITE_MANY, str(tmp_path), letter],
+            env={"PYTHONPATH": str(TOP / "scripts")},
+        )
+        for letter in "ab"
+    ]
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    assert {path.read_bytes() for path in tmp_path.iterdir()} <= {b"a" * 1000, b"b" * 1000}
+    assert len(list(tmp_path.iterdir())) == 50

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlite_utils import Database
 
 from flowsheets import clock
 from flowsheets.batch import folder
@@ -132,7 +133,9 @@ def test_without_a_journal_what_may_have_been_sent_counts_as_sent(batch_folder: 
     assert load_batch(batch_folder).state == "unclear"
 
 
-def test_a_folder_is_found_by_its_batch_and_by_its_name(batch_folder: Path) -> None:
+def test_a_folder_is_found_by_its_batch_and_by_its_name(
+    batch_folder: Path, jobs_db: Database
+) -> None:
     root = batch_folder / "data"
     (root / "batches").mkdir(parents=True)
     ours, other = root / "batches" / "one", root / "batches" / "two"
@@ -140,10 +143,10 @@ def test_a_folder_is_found_by_its_batch_and_by_its_name(batch_folder: Path) -> N
         lines = [{**line, "batch_id": batch_id} for line in manifest()]
         write_lines(place / "manifest.jsonl", lines)
     for wanted in ("batches/a", "a", " batches/a/ ", "one"):
-        assert folder.find_batch(root, wanted).folder == ours
+        assert folder.find_batch(root, wanted, jobs_db).folder == ours
     for wanted in ("batches/c", "c"):
         with pytest.raises(Problem, match="is not a batch under"):
-            folder.find_batch(root, wanted)
+            folder.find_batch(root, wanted, jobs_db)
     with pytest.raises(Problem, match="ID: is missing"):
-        folder.find_batch(root, " ")
+        folder.find_batch(root, " ", jobs_db)
     assert json.loads((ours / "manifest.jsonl").read_text().splitlines()[0])["index"] == 0

@@ -510,3 +510,44 @@ def test_a_body_that_holds_half_a_character_is_json(raw: bytes) -> None:
 def test_a_body_that_is_not_json_is_a_value_error(raw: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         response.parse(raw)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"raw_text": "None"},
+        {"raw_text": "Second to None"},
+        {"raw_text": "x :null, y"},
+        {"raw_text": "x\x00y"},
+        {"raw_text": "\x1f"},
+        {"raw_text": "\\u0000"},
+        {"raw_text": "\ud83d\ude00"},
+        {"type_raw": "null"},
+        {"type_raw": " NULL\n"},
+        {"type_raw": "\u00a0none\u2003"},
+        {"type_raw": "N/A"},
+        {"type_raw": None},
+        {"notes": ""},
+        {"notes": "None"},
+        {"confidence": "High"},
+        {"row_index": 3.0},
+        {"row_index": "3"},
+        {"row_index": 1000},
+        {"row_index": True},
+        {"oddities": None},
+        {"oddities": ["null", None, "torn"]},
+        {"a field": 1},
+    ],
+)
+def test_a_page_is_read_alike_with_and_without_the_look_at_each_text(
+    change: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = reading()
+    page["quadrants"][0]["entries"][0] |= change
+    quick = response.read(answer(json.dumps(page)))
+    monkeypatch.setattr(response, "_as_it_is", lambda found: None)
+    slow = response.read(answer(json.dumps(page)))
+    assert quick == slow
+    if isinstance(quick, PageReading) and isinstance(slow, PageReading):
+        assert quick.forgiven == slow.forgiven

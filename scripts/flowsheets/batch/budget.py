@@ -35,7 +35,7 @@ def hold_to_limit(
         return
     basis = estimate.basis(db, settings)
     each = _known([estimate.held(settings.model, mode, 1, basis) for mode in modes])
-    out = _known([_held(db, settings, batch, modes) for batch, modes in _out(settings, sent)])
+    out = _known([_held(db, settings, batch, modes) for batch, modes in _out(db, settings, sent)])
     if each is None or out is None:
         raise Problem(
             "MAX_USD",
@@ -71,13 +71,13 @@ def still_out(db: Database) -> int:
     return states.counts(db).get("submitted", 0)
 
 
-def _out(settings: Settings, sent: bool) -> Iterator[tuple[Batch, tuple[str, ...]]]:
+def _out(db: Database, settings: Settings, sent: bool) -> Iterator[tuple[Batch, tuple[str, ...]]]:
     """Batches whose results are not applied yet, and the modes that their pages are read in."""
-    for place, modes in (
-        (paths.batches, ("batch",)),
-        (paths.comparisons, ("batch", "realtime")),
+    for found, modes in (
+        (open_folders(settings.data_root, db), ("batch",)),
+        (open_folders(settings.data_root, place=paths.comparisons), ("batch", "realtime")),
     ):
-        for folder in open_folders(settings.data_root, place):
+        for folder in found:
             with suppress(Problem):  # a damaged folder is reported by the command that works on it
                 batch = load_batch(folder)
                 if batch.may_be_sent or not sent:

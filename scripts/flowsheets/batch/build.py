@@ -15,6 +15,7 @@ import orjson
 from tqdm import tqdm
 
 from flowsheets import files, paths
+from flowsheets.batch import images
 from flowsheets.batch.folder import Batch, Line, request_key, write_lines
 from flowsheets.page.request import page_request
 from flowsheets.paths import PageId
@@ -70,13 +71,17 @@ def write_folder(
         cache = make_cache(folder.name)
     cached_content = cache[0] if cache else None
     requests = part / "requests.jsonl"
+    stamps: list[images.Stamp | None] = []
     with files.appearing(requests) as file, jsonlines.Writer(file, dumps=orjson.dumps) as writer:
         for page in pages:
             bar.update()
             try:
-                image = paths.png(config.data_root, page).read_bytes()
+                with paths.png(config.data_root, page).open("rb") as png:
+                    stamp = images.stamp(os.fstat(png.fileno()))  # before it is read
+                    image = png.read()
             except OSError:
                 continue
+            stamps.append(stamp)
             key = request_key(folder.name, len(batch.lines))
             # As a fragment: base64 needs no escaping, and 200 kB a page need not be looked through.
             quoted = orjson.Fragment(b'"' + base64.b64encode(image) + b'"')
@@ -94,6 +99,7 @@ def write_folder(
             )
     if not batch.lines:
         return None
+    images.keep_stamps(part, stamps)
     write_lines(part / "manifest.jsonl", batch.lines)
     facts: dict[str, Any] = {"pages": len(batch.lines), "bytes": requests.stat().st_size}
     facts["sequence"] = sequence  # of two folders with the same page, the later one has it

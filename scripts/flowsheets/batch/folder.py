@@ -2,6 +2,7 @@
 
 manifest.jsonl   a line a page: index, key, pdf_path, page_number, image_sha256, batch_id
 requests.jsonl   what is uploaded: {"key", "request"} a line, in the same order
+images.jsonl     a line a page: size and times of its image when it was read (see images.py)
 journal.jsonl    a line an event: the intent before each call that counts, the outcome after it
 batch.json       the API's last reply about the batch, verbatim
 responses.jsonl  the result file, verbatim, kept
@@ -31,10 +32,12 @@ from typing import Any, Literal, TypedDict
 
 import jsonlines
 import orjson
+from sqlite_utils import Database
 
 from flowsheets import clock, files, paths
 from flowsheets.errors import Problem
 from flowsheets.gemini.operation import Operation
+from flowsheets.jobs import folders
 from flowsheets.paths import PageId
 
 State = Literal[
@@ -312,9 +315,22 @@ def batch_folders(data_root: Path, place: Callable[[Path], Path] = paths.batches
     )
 
 
-def open_folders(data_root: Path, place: Callable[[Path], Path] = paths.batches) -> list[Path]:
-    """Folders that are not closed, oldest first; a damaged journal counts as open."""
-    return [folder for folder in batch_folders(data_root, place) if _is_open(folder)]
+def open_folders(
+    data_root: Path,
+    db: Database | None = None,
+    place: Callable[[Path], Path] = paths.batches,
+) -> list[Path]:
+    """Folders that are not closed, oldest first; a damaged journal counts as open.
+
+    Of a folder that `db` knows as closed, and that has not changed since, no file is read.
+    """
+    closed = folders.in_states(db, CLOSED) if db is not None else {}  # name -> stamp
+    return [
+        folder
+        for folder in batch_folders(data_root, place)
+        if not (folder.name in closed and closed[folder.name] == folders.stamp(folder))
+        and _is_open(folder)
+    ]
 
 
 def _is_open(folder: Path) -> bool:
@@ -324,16 +340,20 @@ def _is_open(folder: Path) -> bool:
         return True
 
 
-def find_batch(data_root: Path, wanted: str) -> Batch:
+def find_batch(data_root: Path, wanted: str, db: Database) -> Batch:
     """The batch that you name: `batches/abc`, `abc`, or the folder's name.
 
-    Raises `Problem` where none has that name.
+    Every folder is read only where neither its name nor `db` says which one it is. Raises `Problem`
+    where none has that name.
     """
     name = wanted.strip().strip("/").removeprefix("batches/")
     if not name:
         raise Problem("ID", "is missing", "Give ID=batches/…; make batch-status lists them")
+    every = batch_folders(data_root)
+    likely = {name, *folders.of_batches(db, [f"batches/{name}"])}
+    every.sort(key=lambda folder: folder.name in likely)  # to the end, from where it is looked for
     damaged = None
-    for folder in reversed(batch_folders(data_root)):
+    for folder in reversed(every):
         try:
             batch = load_batch(folder)
         except Problem as problem:

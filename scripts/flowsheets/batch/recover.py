@@ -21,7 +21,7 @@ import click
 from sqlite_utils import Database
 
 from flowsheets import lock, paths
-from flowsheets.batch import compare, restore, results
+from flowsheets.batch import restore, results
 from flowsheets.batch.folder import CLOSED, Batch, batch_folders, load_batch, open_folders, page_of
 from flowsheets.batch.results import Outcome, Tally
 from flowsheets.errors import Problem
@@ -29,7 +29,6 @@ from flowsheets.jobs import database, folders, pauses, states
 from flowsheets.money import usage
 from flowsheets.page import response
 from flowsheets.page.response import Unread
-from flowsheets.page.schema import PageReading
 from flowsheets.paths import PageId
 from flowsheets.settings import Settings
 
@@ -99,7 +98,7 @@ def say(found: Found) -> None:
 def know(db: Database, batch: Batch) -> None:
     """This command has brought folder and database in line: the next one need not read it again."""
     stamp = folders.stamp(batch.folder)
-    if folders.known(db).get(batch.name) == stamp:
+    if folders.known_stamp(db, batch.name) == stamp:
         return
     with database.transaction(db):
         folders.take_in(db, batch.name, stamp, batch.sequence, batch.state, batch.batch_id)
@@ -135,7 +134,7 @@ def _take_in_batches(db: Database, settings: Settings, found: Found) -> None:
 def take_in(batch: Batch, db: Database, settings: Settings) -> Found:
     """Bring the rows of one folder's pages in line with it."""
     found = Found()
-    held = [load_batch(folder) for folder in open_folders(settings.data_root)]
+    held = [load_batch(folder) for folder in open_folders(settings.data_root, db)]
     _take_in(batch, db, settings, _holders(held), found)
     return found
 
@@ -209,7 +208,7 @@ def _apply(
     states.register(db, [outcome.page for outcome in outcomes])  # of a jobs.db that was lost
     gone = [o for o in outcomes if _result_is_gone(db, data_root, o.page)]
     results.write_results(data_root, gone)
-    found.written += sum(isinstance(o.reading, PageReading) for o in gone)
+    found.written += sum(results.is_page(o.reading) for o in gone)
     found.applied += results.apply(db, data_root, outcomes, old=_BEFORE_RESPONSE)
     if batch_id:
         found.applied += results.apply(db, data_root, outcomes, old="submitted", in_batch=batch_id)
@@ -296,7 +295,7 @@ def lost_claims(db: Database, data_root: Path) -> int:
     if not unbound:
         return 0
     try:
-        holders = _holders([load_batch(folder) for folder in open_folders(data_root)])
+        holders = _holders([load_batch(folder) for folder in open_folders(data_root, db)])
     except Problem:
         return 0
     lost = [page for page in unbound if page not in holders]
@@ -307,7 +306,7 @@ def drop_broken_builds(data_root: Path) -> None:
     """Delete what a killed build left, and the prompt cache that it may have asked for."""
     for part in paths.batches(data_root).glob(".*.part"):
         if (part / "journal.jsonl").exists():
-            from flowsheets.batch import prompt_cache  # imports the SDK, hardly ever wanted here
+            from flowsheets.batch import prompt_cache  # hardly ever wanted here
 
             prompt_cache.drop(part.name.removeprefix(".").removesuffix(".part"))
         shutil.rmtree(part, ignore_errors=True)
@@ -400,7 +399,7 @@ def _unknown_responses(db: Database, settings: Settings, page: PageId) -> list[O
 
 def _with_the_newest_page(outcomes: list[Outcome]) -> list[Outcome]:
     """Of several pages that were read, the newest alone is taken; the others are recorded."""
-    read = [n for n, one in enumerate(outcomes) if isinstance(one.reading, PageReading)]
+    read = [n for n, one in enumerate(outcomes) if results.is_page(one.reading)]
     return [one._replace(reading=None) if n in read[:-1] else one for n, one in enumerate(outcomes)]
 
 
@@ -428,6 +427,8 @@ def read_saved(page: PageId, saved: Path, model: str, thinking: str | None = "un
 
 def _record_comparisons(db: Database, settings: Settings, found: Found) -> None:
     """What comparisons were billed, from their own folders."""
+    from flowsheets.batch import compare  # with what it compares by, wanted by a rebuild alone
+
     for folder in batch_folders(settings.data_root, paths.comparisons):
         with suppress(Problem):
             batch = load_batch(folder)

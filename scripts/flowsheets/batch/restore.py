@@ -44,7 +44,7 @@ def lost_folders(db: Database, data_root: Path) -> None:
     out = states.batches_out(db)
     if not out:
         return
-    for batch_id in sorted(out - {b.batch_id for b in _loadable(open_folders(data_root))}):
+    for batch_id in sorted(out - {b.batch_id for b in _loadable(open_folders(data_root, db))}):
         closed = [b for b in _loadable(batch_folders(data_root)) if b.batch_id == batch_id]
         if closed:
             closed[-1].add("reopened", reason="jobs.db has pages that are still submitted")
@@ -286,7 +286,7 @@ def _line(name: str, index: int, page: PageId, batch_id: str, data_root: Path) -
 
 def _operation(batch_id: str) -> Operation:
     """The API's last reply; of a batch that is gone, an empty one."""
-    from flowsheets.gemini import calls  # the SDK: hardly ever wanted here
+    from flowsheets.gemini import calls  # hardly ever wanted here
     from flowsheets.gemini.client import ApiProblem
 
     try:

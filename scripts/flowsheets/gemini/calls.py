@@ -3,8 +3,11 @@
 Real time is `generate`; a batch is `upload`, `submit_batch`, `find_batch`, `get_batch`,
 `cancel_batch` and `download`; a prompt cache, which either may name, is `create_cache`. None knows
 of the others. Replies are plain dicts, as they came. Each raises `ApiProblem`, whatever happens,
-but for `Problem` where a file here cannot be read or written.
+but for `Problem` where a file here cannot be read or written. The SDK is imported by the first call
+(see `client`).
 """
+
+from __future__ import annotations
 
 import base64
 import copy
@@ -15,12 +18,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import tenacity
-from google.genai import types
-from tqdm import tqdm
-from typing_extensions import Buffer
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowsheets import files
 from flowsheets.errors import Problem
@@ -35,6 +33,10 @@ from flowsheets.gemini.client import (
     reply_to,
 )
 from flowsheets.gemini.operation import Operation
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+    from typing_extensions import Buffer
 
 RESPONSE_SECONDS = 900  # a page with much thinking has been seen to take minutes
 FLEX_SECONDS = 1200  # flex may hold a call for 15 minutes before it begins
@@ -89,6 +91,8 @@ def generate(model: str, request: dict[str, Any]) -> bytes:
     is returned where it has the shape of a response, paid for as it is, even if nothing can read
     it; anything else (a log-in page with status 200, say) raises `ApiProblem`, and was not billed.
     """
+    from google.genai import types
+
     body = copy.deepcopy(request)  # the SDK merges into what it is given
     seconds = FLEX_SECONDS if request.get("serviceTier") == "flex" else RESPONSE_SECONDS
     config = types.GenerateContentConfig(
@@ -131,6 +135,8 @@ def create_cache(model: str, prompt: str, seconds: int, display_name: str) -> Pr
 
     Raises `ApiProblem` with code 400 where the prompt is below the model's minimum.
     """
+    from google.genai import types
+
     client = open_client()
     config = types.CreateCachedContentConfig(
         display_name=display_name, system_instruction=prompt, ttl=f"{seconds}s"
@@ -143,6 +149,8 @@ def create_cache(model: str, prompt: str, seconds: int, display_name: str) -> Pr
 
 def renew_cache(name: str, seconds: int) -> None:
     """Let a cache live for `seconds` from now. Raises `ApiProblem`, which is `gone` if it died."""
+    from google.genai import types
+
     client = open_client()
     config = types.UpdateCachedContentConfig(ttl=f"{seconds}s")
     _asked(lambda: client.caches.update(name=name, config=config))
@@ -150,6 +158,8 @@ def renew_cache(name: str, seconds: int) -> None:
 
 def delete_caches(display_name: str) -> None:
     """Delete every cache of that name: of those whose create had an unclear end."""
+    from google.genai import types
+
     client = open_client()
 
     def page(token: str | None) -> object:
@@ -199,6 +209,9 @@ def upload(requests: Path, display_name: str) -> str:
 
 
 def _send(requests: Path, display_name: str, mime_type: str) -> str:
+    from google.genai import types
+    from tqdm import tqdm
+
     client = open_client()
     config = types.UploadFileConfig(mime_type=mime_type, display_name=display_name)
 
@@ -216,16 +229,20 @@ def _send(requests: Path, display_name: str, mime_type: str) -> str:
     return patiently()(once)
 
 
-@tenacity.retry(
-    retry=tenacity.retry_if_result(lambda file: file.get("state") == "PROCESSING"),
-    wait=tenacity.wait_exponential(multiplier=0.5, max=10),
-    stop=tenacity.stop_after_delay(300),
-    retry_error_callback=lambda attempts: attempts.outcome.result() if attempts.outcome else None,
-)
 def _processed(name: str) -> dict[str, Any]:
     """The file once it is no longer PROCESSING: a batch of one that is not ACTIVE is refused."""
+    import tenacity
+
+    until_processed = tenacity.Retrying(
+        retry=tenacity.retry_if_result(lambda file: file.get("state") == "PROCESSING"),
+        wait=tenacity.wait_exponential(multiplier=0.5, max=10),
+        stop=tenacity.stop_after_delay(300),
+        retry_error_callback=lambda attempts: (
+            attempts.outcome.result() if attempts.outcome else None
+        ),
+    )
     client = open_client()
-    return _asked(lambda: client.files.get(name=name), "name", str)
+    return until_processed(_asked, lambda: client.files.get(name=name), "name", str)
 
 
 def _fault(requests: Path, file: dict[str, Any]) -> str | None:
@@ -244,6 +261,8 @@ def submit_batch(model: str, file: str, display_name: str) -> dict[str, Any]:
     so it is never retried here. Raises `ApiProblem`; where that is `unclear`, look for the batch
     with `find_batch` before anything else.
     """
+    from google.genai import types
+
     client = open_client()
     config = types.CreateBatchJobConfig(display_name=display_name)
     return reply_to(
@@ -256,6 +275,8 @@ def find_batch(display_name: str) -> dict[str, Any] | None:
 
     The listing takes no filter, and may lag: None proves nothing soon after a create.
     """
+    from google.genai import types
+
     client = open_client()
 
     def page(token: str | None) -> object:
@@ -361,6 +382,8 @@ def _said_of(name: str) -> dict[str, Any]:
 
 
 def _stream(name: str, part: Path, size: int | None) -> None:
+    from tqdm import tqdm
+
     client = open_client()
     with (
         _Written(part) as content,
@@ -422,7 +445,7 @@ class _Sent(io.BufferedReader):
     The SDK reads a chunk of 8 MiB when it has sent the one before, and reports nothing else of it.
     """
 
-    def __init__(self, path: Path, bar: "tqdm[None]") -> None:
+    def __init__(self, path: Path, bar: tqdm[None]) -> None:
         super().__init__(io.FileIO(path))
         self._path = path
         self._bar = bar

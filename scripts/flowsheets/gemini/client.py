@@ -2,7 +2,12 @@
 
 `calls` goes through it; no other module imports google-genai. Replies are plain dicts: the SDK's
 types drop `error` and `batchStats`, and refuse fields that are new.
+
+The SDK costs 0.6 s to import, and the HTTP client and the retries 0.1 s, so they are imported by
+the first call, and not by a command that makes none.
 """
+
+from __future__ import annotations
 
 import json
 import logging
@@ -13,16 +18,16 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
-
-import httpx2
-import tenacity
-from google import genai
-from google.genai import errors, types
 
 from flowsheets import settings
 from flowsheets.errors import Problem
+
+if TYPE_CHECKING:
+    import httpx2
+    import tenacity
+    from google import genai
 
 CALL_SECONDS = 120  # for the calls that only ask, or move one chunk of 8 MiB
 QUOTED = 300  # characters of the API's message that are shown: its beginning and its end
@@ -161,19 +166,23 @@ class _Last(threading.local):
 _last = _Last()
 
 
-class _PaidOnce(httpx2.Client):
+def _paid_once() -> httpx2.Client:
     """The SDK retries every time-out, also one that came while a paid response was under way.
 
     As a read error it is not retried: google-genai 3.6.1 retries connect errors and time-outs, and
     never read errors (`_HTTPX_TRANSIENT_EXC` in `_api_client.py`).
     """
+    import httpx2
 
-    def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        _last.came, _last.body = None, b""
-        try:
-            return super().send(request, **options)
-        except httpx2.ReadTimeout as error:
-            raise httpx2.ReadError(f"no answer in time ({error})", request=request) from error
+    class PaidOnce(httpx2.Client):
+        def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+            _last.came, _last.body = None, b""
+            try:
+                return super().send(request, **options)
+            except httpx2.ReadTimeout as error:
+                raise httpx2.ReadError(f"no answer in time ({error})", request=request) from error
+
+    return PaidOnce(event_hooks={"response": [_look_at]}, follow_redirects=True)
 
 
 def open_client() -> genai.Client:
@@ -189,8 +198,11 @@ def open_client() -> genai.Client:
 
 @cache
 def _client_of(key: str, base_url: str) -> genai.Client:
+    from google import genai
+    from google.genai import types
+
     try:
-        http = _PaidOnce(event_hooks={"response": [_look_at]}, follow_redirects=True)
+        http = _paid_once()
         options = types.HttpOptions(
             api_version="v1beta", timeout=CALL_SECONDS * 1000, httpx_client=http
         )
@@ -254,6 +266,9 @@ def raw_reply(call: Callable[[], object], answers: Callable[[bytes], bool]) -> b
     `answers` says whether a body is an answer to this call. Raises `ApiProblem`, of the kind
     `foreign` or `odd` where what came is not.
     """
+    import httpx2
+    from google.genai import errors
+
     _last.came, _last.body = None, b""
     with explained():
         try:
@@ -324,6 +339,8 @@ def explained() -> Iterator[None]:
     and what a middlebox makes of a reply has been seen to end in KeyError, AttributeError,
     JSONDecodeError, ValidationError and RecursionError.
     """
+    import httpx2
+
     try:
         yield
     except (Problem, KeyboardInterrupt, SystemExit, GeneratorExit):
@@ -334,17 +351,17 @@ def explained() -> Iterator[None]:
         raise _problem(error) from error
 
 
-# Nothing was sent.
-_UNSENT = (
-    *(httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout),
-    *(httpx2.ProxyError, httpx2.UnsupportedProtocol),
-)
-
-
 def _problem(error: BaseException) -> ApiProblem:
+    import httpx2
+    from google.genai import errors
+
+    unsent = (
+        *(httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout),
+        *(httpx2.ProxyError, httpx2.UnsupportedProtocol),
+    )
     if isinstance(error, errors.APIError):
         return _refusal(error.code, error.details)
-    if isinstance(error, _UNSENT):
+    if isinstance(error, unsent):
         return ApiProblem(f"cannot be reached ({error})", code=None, unclear=False)
     if isinstance(error, httpx2.HTTPError | OSError):
         what = f"the connection broke ({type(error).__name__}: {error})"
@@ -428,6 +445,8 @@ def patiently() -> tenacity.Retrying:
     For what broke midway, was not reached, or was refused because there was too much at once; a
     single odd reply of a middlebox is repeated so too.
     """
+    import tenacity
+
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception(_may_pass),
         wait=tenacity.wait_exponential(multiplier=1, max=8),

@@ -32,7 +32,7 @@ _STAMPED = ("journal.jsonl", "manifest.jsonl", "responses.jsonl")
 
 def stamp(folder: Path) -> str:
     """A text that changes when a batch's folder does: times in ns and sizes."""
-    return " ".join(_one(folder / name) for name in _STAMPED)
+    return " ".join(_one(f"{folder}/{name}") for name in _STAMPED)
 
 
 def folder_stamp(folder: Path) -> str:
@@ -43,6 +43,19 @@ def folder_stamp(folder: Path) -> str:
 def known(db: Database) -> dict[str, str]:
     """Name -> stamp of every batch's folder that was taken in."""
     return dict(db.execute("SELECT name, stamp FROM folders").fetchall())
+
+
+def known_stamp(db: Database, name: str) -> str | None:
+    """The stamp of one batch's folder; None where it was not taken in."""
+    row = db.execute("SELECT stamp FROM folders WHERE name = ?", [name]).fetchone()
+    return str(row[0]) if row else None
+
+
+def in_states(db: Database, states: Iterable[str]) -> dict[str, str]:
+    """Name -> stamp of the batches' folders that were in one of these states."""
+    wanted = tuple(states)
+    sql = f"SELECT name, stamp FROM folders WHERE state IN ({', '.join('?' * len(wanted))})"
+    return dict(db.execute(sql, wanted).fetchall())
 
 
 def states(db: Database) -> dict[str, str]:
@@ -62,8 +75,9 @@ def closed_without_responses(db: Database) -> list[str]:
 
 
 def of_batches(db: Database, batch_ids: Iterable[str]) -> list[str]:
-    """Names of the folders of these batches."""
-    found = dict(db.execute("SELECT batch_id, name FROM folders WHERE batch_id IS NOT NULL"))
+    """Names of the folders of these batches; of several of one batch, the latest by name."""
+    sql = "SELECT batch_id, name FROM folders WHERE batch_id IS NOT NULL ORDER BY name"
+    found = dict(db.execute(sql))
     return [found[batch_id] for batch_id in batch_ids if batch_id in found]
 
 
@@ -99,7 +113,7 @@ def forget_all(db: Database) -> None:
     db.conn.execute("DELETE FROM response_folders")
 
 
-def _one(path: Path) -> str:
+def _one(path: Path | str) -> str:
     try:
         status = os.stat(path)
     except OSError:

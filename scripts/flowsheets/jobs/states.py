@@ -18,6 +18,7 @@ and `low_confidence` are in existing databases; nothing here sets them.
 import re
 from collections.abc import Container, Iterable, Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,22 +92,26 @@ def flip(
     All pages go in one transaction, which may be part of a larger one.
     """
     olds = (old,) if isinstance(old, str) else old
+    sql = _update(tuple(columns), count_try, len(olds), in_batch is not ANY_BATCH)
+    values = (new, now(), *columns.values())
+    guard = olds if in_batch is ANY_BATCH else (*olds, in_batch)
+    rows = [(page, (*values, *page, *guard)) for page in pages]
+    if db.conn.in_transaction:  # the caller's, which takes all of it back or nothing
+        return [page for page, row in rows if db.conn.execute(sql, row).rowcount == 1]
+    with transaction(db):
+        return [page for page, row in rows if db.conn.execute(sql, row).rowcount == 1]
+
+
+@cache
+def _update(columns: tuple[str, ...], count_try: bool, olds: int, in_batch: bool) -> str:
+    """The statement of `flip`; a command needs a few, thousands of times each."""
     sets = ["status = ?", "updated_at = ?", *(f"{column} = ?" for column in columns)]
     if count_try:
         sets.append("attempts = attempts + 1")
-    where = f"pdf_path = ? AND page_number = ? AND status IN ({', '.join('?' * len(olds))})"
-    if in_batch is not ANY_BATCH:
+    where = f"pdf_path = ? AND page_number = ? AND status IN ({', '.join('?' * olds)})"
+    if in_batch:
         where += " AND batch_id IS ?"
-    sql = f"UPDATE jobs SET {', '.join(sets)} WHERE {where}"
-    values = (new, now(), *columns.values())
-    guard = olds if in_batch is ANY_BATCH else (*olds, in_batch)
-    moved = []
-    with transaction(db):
-        for page in pages:
-            cursor = db.conn.execute(sql, (*values, *page, *guard))
-            if cursor.rowcount == 1:
-                moved.append(page)
-    return moved
+    return f"UPDATE jobs SET {', '.join(sets)} WHERE {where}"
 
 
 def waiting(db: Database, max_attempts: int) -> Iterator[tuple[PageId, str]]:
@@ -359,8 +364,10 @@ def unbound(db: Database) -> list[PageId]:
 
 def row(db: Database, page: PageId) -> dict[str, Any] | None:
     """The page's row, or None."""
-    found = db.table("jobs").rows_where("pdf_path = ? AND page_number = ?", list(page), limit=1)
-    return next(iter(found), None)
+    cursor = db.execute("SELECT * FROM jobs WHERE pdf_path = ? AND page_number = ?", page)
+    found = cursor.fetchone()
+    names = (column[0] for column in cursor.description)
+    return dict(zip(names, found, strict=True)) if found else None
 
 
 def counts(db: Database) -> dict[str, int]:

@@ -113,7 +113,10 @@ def _why(error: ValueError) -> str:
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object; a name that it has twice, with two values, makes it two objects in one."""
-    made: dict[str, Any] = {}
+    made = dict(pairs)
+    if len(made) == len(pairs):
+        return made
+    made = {}
     for name, value in pairs:
         if name in made and made[name] != value:
             raise NotJson(f"{name[:EXCERPT]} is given twice, with two values")

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from flowsheets.errors import Problem
-from flowsheets.page import schema
 from flowsheets.settings import Settings
 
 PROMPT = Path(__file__).with_name("prompt.md")
@@ -86,4 +85,8 @@ def prompt() -> str:
     return PROMPT.read_text(encoding="utf-8").strip()
 
 
-_schema = cache(schema.response_schema)  # of 16,000 equal ones, one is made
+@cache  # of 16,000 equal ones, one is made
+def _schema() -> dict[str, Any]:
+    from flowsheets.page import schema  # 0.1 s, which an estimate does not need
+
+    return schema.response_schema()

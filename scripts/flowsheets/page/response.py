@@ -5,21 +5,24 @@ line of its result file. Plain dicts throughout: the SDK's own types refuse fiel
 
 The envelope is forgiven, the page is not: one whole valid page is taken whatever is around it
 (`envelope`, `mend`), and what was forgiven is kept with it. Two different pages in one response are
-none.
+none. The page's shape and its library cost 0.1 s to import, which the first page does.
 """
+
+from __future__ import annotations
 
 import functools
 import json
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from pydantic import ValidationError
 
-from flowsheets.page import envelope, mend, schema
-from flowsheets.page.schema import LAST_ROW, PageReading
+from flowsheets.page import envelope, mend
+
+if TYPE_CHECKING:
+    from flowsheets.page.schema import PageReading
 
 # google.rpc.Code, as result lines carry it: often the bare number, without a message.
 GRPC_CODES = {
@@ -238,10 +241,15 @@ def _page(text: str, forgiven: Counter[str]) -> PageReading | Unread:
 
 def _checked(found: dict[str, Any], forgiven: Counter[str]) -> PageReading | Unread:
     """One object as a page."""
+    from pydantic import ValidationError
+
+    from flowsheets.page.schema import LAST_ROW, PageReading
+
     try:
         # As JSON, where strict means what it says: true is not a number, an object is a block.
-        mended = orjson.dumps(mend.mended(found, _schema(), forgiven))
-        page = PageReading.model_validate_json(mended, strict=True)
+        page = _as_it_is(found) or PageReading.model_validate_json(
+            orjson.dumps(mend.mended(found, _schema(), forgiven)), strict=True
+        )
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(step) for step in first["loc"]) or "page"
@@ -258,8 +266,28 @@ def _checked(found: dict[str, Any], forgiven: Counter[str]) -> PageReading | Unr
     return page
 
 
+def _as_it_is(found: dict[str, Any]) -> PageReading | None:
+    """The page where nothing of it has to be mended, as nearly always; None where that is not sure.
+
+    A third of all the work of a page is to look at each of its texts (`mend`); this looks at once.
+    """
+    from pydantic import ValidationError
+
+    from flowsheets.page.schema import PageReading
+
+    try:
+        whole = orjson.dumps(found)
+        if mend.may_have_to_be_mended(whole):
+            return None
+        return PageReading.model_validate_json(whole, strict=True, extra="forbid")
+    except (ValidationError, TypeError):  # orjson's TypeError: half of a character
+        return None
+
+
 @functools.cache
 def _schema() -> dict[str, Any]:
+    from flowsheets.page import schema
+
     return schema.response_schema()
 
 
