@@ -139,7 +139,8 @@ def visible(page: pikepdf.Page) -> pikepdf.Rectangle:
 def _said_in_the_file(pdf: Path) -> int:
     """The largest count of pages in the raw file; qpdf mends it where it had to look for objects.
 
-    Raises `NoPageImage` where the file does not hold it in clear: how many pages are lost is not known.
+    Raises `NoPageImage` where the file does not hold it in clear: how many pages are lost is then
+    not known.
     """
     objects = _OBJECT.findall(pdf.read_bytes())
     counts = [_COUNT.search(one) for one in objects if _IS_TREE.search(one)]
