@@ -80,6 +80,10 @@ class Drawn(NamedTuple):
     failure: NoPageImage | None
 
 
+# Of several tasks: what came of each, up to what meets every page (a full disk, say).
+Outcome = tuple[list[Drawn], Problem | None]
+
+
 @click.command(cls=Command)
 @click.option("--limit", type=Count("LIMIT", LIMIT), default=LIMIT)
 @click.option("--jobs", "workers", type=Count("JOBS"), default="")
@@ -214,7 +218,7 @@ def _draw(tasks: list[Task], workers: int) -> Iterator[Drawn]:
     """
     chunks = deque(tasks[at : at + PAGES_A_TASK] for at in range(0, len(tasks), PAGES_A_TASK))
     while chunks:
-        under_way: dict[Future[list[Drawn]], list[Task]] = {}
+        under_way: dict[Future[Outcome], list[Task]] = {}
         with suppress(BrokenProcessPool), _pool(workers) as pool:
             yield from _side_by_side(pool, workers, chunks, under_way)
         for chunk in under_way.values():
@@ -226,26 +230,33 @@ def _side_by_side(
     pool: ProcessPoolExecutor,
     workers: int,
     chunks: deque[list[Task]],
-    under_way: dict[Future[list[Drawn]], list[Task]],
+    under_way: dict[Future[Outcome], list[Task]],
 ) -> Iterator[Drawn]:
     """Draw the chunks, a few in advance; `under_way` holds those whose outcome is not known."""
     while chunks or under_way:
         while chunks and len(under_way) <= workers:
             future = pool.submit(_draw_pages, chunks[0])
             under_way[future] = chunks.popleft()
+        problem: Problem | None = None
         for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-            drawn = future.result()
+            drawn, met = future.result()
             del under_way[future]
             yield from drawn
+            problem = problem or met
+        if problem:
+            raise problem
 
 
 def _draw_alone(task: Task) -> Drawn:
     try:
         with _pool(1) as pool:
-            return pool.submit(_draw_pages, [task]).result()[0]
+            drawn, problem = pool.submit(_draw_pages, [task]).result()
     except BrokenProcessPool:
         said = "drawing the page takes more memory or time than any scan needs"
         return Drawn(task, None, NoPageImage("killed_worker", said))
+    if problem:
+        raise problem
+    return drawn[0]
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
@@ -268,8 +279,14 @@ def _wait_for_parent() -> None:
         os._exit(1)
 
 
-def _draw_pages(tasks: list[Task]) -> list[Drawn]:
-    return [_draw_page(task) for task in tasks]
+def _draw_pages(tasks: list[Task]) -> Outcome:
+    drawn: list[Drawn] = []
+    try:
+        for task in tasks:
+            drawn.append(_draw_page(task))
+    except Problem as problem:
+        return drawn, problem
+    return drawn, None
 
 
 def _draw_page(task: Task) -> Drawn:
