@@ -14,7 +14,7 @@ from station import PDF, TOP, Station
 
 
 def test_pages_by_status_and_open_batches(station: Station) -> None:
-    assert "no folder" in station.error("status")
+    assert "is not a folder" in station.error("status")
     station.rendered(3)
     station.scan(1, "later.pdf")
     station.good("discover")

@@ -94,15 +94,18 @@ def test_a_batch_that_is_there_already_is_adopted_and_none_created(
     assert json.loads((batch.folder / "batch.json").read_text()) == {"name": "batches/old"}
 
 
-def test_a_page_that_is_out_in_another_batch_stays_there(
+def test_a_folder_with_a_page_that_is_out_in_another_batch_is_not_sent(
     api: Api, config: Settings, jobs_db: Database, tmp_path: Path
 ) -> None:
     batch = built(tmp_path / "b", jobs_db)
     states.flip(jobs_db, PAGES[:1], "submitted", "submitted", batch_id="batches/other")
-    submit.send(batch, jobs_db, config)
+    with pytest.raises(submit.Later, match="are out in another batch, so it is not sent"):
+        submit.send(batch, jobs_db, config)
     rows = [row(jobs_db, number) for number in (0, 1)]
-    assert [r["batch_id"] for r in rows] == ["batches/other", "batches/a"]
-    assert [r["within_batch_index"] for r in rows] == [None, 1]
+    assert [(r["status"], r["batch_id"]) for r in rows] == [
+        ("submitted", "batches/other"),
+        ("rendered", None),
+    ]
 
 
 def test_intent_is_written_before_each_create_and_a_second_send_creates_nothing(

@@ -1,6 +1,7 @@
 """What recover does with each folder and row, without an API: nothing is bought twice or lost."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -194,8 +195,7 @@ def test_a_claim_without_a_folder_goes_back_but_not_beside_a_damaged_one(
     (batch.folder / "manifest.jsonl").write_text("{ no json\n")
     assert recover.run(jobs_db, config).released == 0
     assert statuses(jobs_db) == ["submitted"] * 2
-    (batch.folder / "manifest.jsonl").unlink()
-    (batch.folder / "journal.jsonl").unlink()
+    shutil.rmtree(batch.folder)
     assert recover.run(jobs_db, config).released == 2
     assert statuses(jobs_db) == ["rendered"] * 2
 

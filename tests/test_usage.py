@@ -70,8 +70,10 @@ def test_a_fetch_that_is_made_again_adds_nothing_and_notes_pages_that_have_moved
     db = Database(online.data / "jobs.db")
     with db.atomic():  # as if a person had settled the first page otherwise
         db.execute("UPDATE jobs SET status = 'completed', batch_id = NULL WHERE page_number = 1")
+    result = paths.result(online.data, PageId(PDF, 1))
+    files.write_whole(result, b"{}")
     assert "1 completed, 0 failed" in online.fetched(batch_id)
-    assert not paths.result(online.data, PageId(PDF, 1)).exists()
+    assert result.read_bytes() == b"{}"
     rows = online.usage()
     assert [row["page_number"] for row in rows] == [1, 2]
     journal = online.folders()[0] / "journal.jsonl"

@@ -33,6 +33,7 @@ TESTS = {
     "jobs/date_checks": ("date_checks", "retry", "index"),
     "jobs/folders": ("recover", "restore", "overview", "retry"),
     "jobs/mended_answers": ("mended_answers", "retry"),
+    "jobs/pdfs": ("discover", "render"),
     "jobs/pauses": ("pauses", "recover", "submit", "retry", "evidence", "overview"),
     "jobs/states": ("states", "retry", "render", "process", "recover", "overview", "reread"),
     "money/estimate": ("estimate", "caching"),

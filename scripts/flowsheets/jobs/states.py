@@ -53,7 +53,6 @@ _TRIED_AGAIN = f"status = 'failed' AND attempts < ? AND NOT {_FOR_A_PERSON}"
 ANY_BATCH: Any = object()  # of `flip`: the row's batch_id does not matter
 
 READ = ("completed", "low_confidence")  # they have a result
-AWAY = ("processing", "submitted")  # their image is at the API, or on its way there
 
 _OUTDATED = (
     "EXISTS (SELECT 1 FROM outdated_drawings AS old"
