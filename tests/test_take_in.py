@@ -131,6 +131,28 @@ def test_responses_of_a_closed_batch_are_counted_and_complete_the_pages_that_wai
     assert jobs_db.table("usage").count == 1
 
 
+def test_a_batch_that_was_closed_before_its_rows_were_moved_moves_them(
+    config: Settings, jobs_db: Database, root: Path
+) -> None:
+    closed(root / "b", jobs_db, first, second)
+    states.flip(jobs_db, PAGES[1:], "submitted", "submitted", batch_id="batches/other")
+    recover.run(jobs_db, config)
+    assert statuses(jobs_db) == ["completed", "submitted"]
+    assert jobs_db.table("usage").count == 2
+
+
+def test_pages_without_any_row_gain_theirs_from_folders_and_responses(
+    config: Settings, jobs_db: Database, root: Path
+) -> None:
+    batch = sent(root / "b", jobs_db)
+    batch.add("applied", returned=[0])
+    saved_response(config, 0)
+    jobs_db.execute("DELETE FROM jobs")
+    jobs_db.conn.commit()
+    recover.run(jobs_db, config)
+    assert (row(jobs_db, 0)["status"], row(jobs_db, 1)["status"]) == ("completed", "submitted")
+
+
 def test_of_an_open_batch_the_responses_are_left_to_fetch(
     config: Settings, jobs_db: Database, root: Path
 ) -> None:

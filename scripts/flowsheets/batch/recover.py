@@ -203,9 +203,10 @@ def _apply(
 ) -> None:
     """Apply outcomes to rows that do not know of them."""
     found.recorded += len(outcomes)
-    gone = [o for o in outcomes if _result_is_gone(db, data_root, o.page)]
-    results.write_results(data_root, gone)
-    found.written += sum(isinstance(o.reading, PageReading) for o in gone)
+    found.written += sum(
+        isinstance(outcome.reading, PageReading) and _result_is_gone(db, data_root, outcome.page)
+        for outcome in outcomes
+    )
     found.applied += results.apply(db, data_root, outcomes, old=_BEFORE_RESPONSE)
     if batch_id:
         found.applied += results.apply(db, data_root, outcomes, old="submitted", in_batch=batch_id)
