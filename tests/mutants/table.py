@@ -28,7 +28,7 @@ TESTS = {
     "batch/prompt_cache": ("caching",),
     "batch/recover": (*_BATCH, "usage", "process", "retry", "compare"),
     "batch/restore": ("restore", "fetch", "status", "recover"),
-    "batch/results": (*_BATCH, "usage", "caching", "reread"),
+    "batch/results": (*_BATCH, "usage", "caching", "reread", "date_checks"),
     "batch/submit": (*_BATCH, "caching"),
     "jobs/database": ("states", "usage", "overview"),
     "jobs/date_checks": ("date_checks", "retry", "index"),
