@@ -231,11 +231,19 @@ def test_what_met_every_page_or_never_ran_costs_no_try(
     batch = sent(tmp_path / "b", jobs_db, **facts)
     if cancelled:
         batch.add("cancel_asked")
+    states.flip(jobs_db, PAGES, "submitted", "submitted", model_version="asked")
     came(batch, *(error(batch, index, code) for index, code in enumerate(codes)))
-    applied(batch, jobs_db, tmp_path)
+    check = fetch.check(batch)
+    tally = results.apply_responses(batch, jobs_db, tmp_path, check, NO_RESPONSE, MODEL)
+    assert tally.pages == 2
+    assert tally.returned == statuses(jobs_db).count("rendered")
+    assert tally.cache_died == (codes.count(7) if cached else 0)
     first = row(jobs_db, 0)
     assert (first["status"], first["attempts"]) == (status, attempts)
     assert (first["batch_id"] is None) == (status == "rendered")
+    assert (first["within_batch_index"] is None) == (status == "rendered")
+    assert first["model_version"] is None
+    assert first["last_error"]
     assert jobs_db.table("usage").count == 0
 
 
