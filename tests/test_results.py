@@ -1,7 +1,7 @@
 """From a result file to pages, without an API: every line is counted, and none on a wrong page."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,12 @@ from flowsheets.batch.fetch import NotWhole
 from flowsheets.batch.folder import Batch
 from flowsheets.batch.results import NO_RESPONSE
 from flowsheets.errors import Problem
+from flowsheets.gemini import calls
+from flowsheets.gemini.client import ApiProblem
 from flowsheets.gemini.operation import Operation
 from flowsheets.jobs import pauses, states
 from flowsheets.money import usage
+from flowsheets.settings import Settings
 from folders import MODEL, PAGES, TOKENS, came, error, events, good, row, sent, statuses
 
 
@@ -228,11 +231,19 @@ def test_what_met_every_page_or_never_ran_costs_no_try(
     batch = sent(tmp_path / "b", jobs_db, **facts)
     if cancelled:
         batch.add("cancel_asked")
+    states.flip(jobs_db, PAGES, "submitted", "submitted", model_version="asked")
     came(batch, *(error(batch, index, code) for index, code in enumerate(codes)))
-    applied(batch, jobs_db, tmp_path)
+    check = fetch.check(batch)
+    tally = results.apply_responses(batch, jobs_db, tmp_path, check, NO_RESPONSE, MODEL)
+    assert tally.pages == 2
+    assert tally.returned == statuses(jobs_db).count("rendered")
+    assert tally.cache_died == (codes.count(7) if cached else 0)
     first = row(jobs_db, 0)
     assert (first["status"], first["attempts"]) == (status, attempts)
     assert (first["batch_id"] is None) == (status == "rendered")
+    assert (first["within_batch_index"] is None) == (status == "rendered")
+    assert first["model_version"] is None
+    assert first["last_error"]
     assert jobs_db.table("usage").count == 0
 
 
@@ -280,3 +291,90 @@ def test_a_page_is_recorded_although_it_has_its_outcome(jobs_db: Database, tmp_p
     assert applied(batch, jobs_db, tmp_path).startswith("1 completed")
     assert statuses(jobs_db) == ["rendered", "completed"]
     assert usage.pages_of_batch(jobs_db, "batches/b") == set(PAGES)
+
+
+# --- what comes after a batch was closed ----------------------------------------------------------
+
+
+class Late:
+    """The API, which has this result file of a batch that was closed; or an error."""
+
+    def __init__(self, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.batch = batch
+        self.lines: list[Any] = []
+        self.state = "SUCCEEDED"
+        self.on_get: Exception | None = None
+        self.on_download: Exception | None = None
+        monkeypatch.setattr(calls, "get_batch", self.get_batch)
+        monkeypatch.setattr(calls, "download", self.download)
+
+    def get_batch(self, name: str) -> dict[str, Any]:
+        if self.on_get:
+            raise self.on_get
+        response = {"responsesFile": "files/batch-a"}
+        return {"metadata": {"state": f"BATCH_STATE_{self.state}"}, "response": response}
+
+    def download(self, name: str, destination: Path) -> calls.Downloaded:
+        if self.on_download:
+            raise self.on_download
+        destination.write_text("".join(json.dumps(line) + "\n" for line in self.lines))
+        return calls.Downloaded(1, "", True, None, None)
+
+
+GONE = ApiProblem("not found", code=404, unclear=False)
+DOWN = ApiProblem("down", code=503, unclear=True)
+
+
+def test_responses_that_come_late_complete_the_pages_that_wait_and_nothing_else_does(
+    config: Settings, jobs_db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = sent(paths.batches(config.data_root) / "b", jobs_db)
+    api = Late(batch, monkeypatch)
+    api.lines = [good(batch, 0)]
+    assert fetch.late(batch, jobs_db, config) is None  # it is not closed
+    assert not batch.responses.exists()
+    batch.add("settled")
+    states.flip(jobs_db, PAGES, "submitted", "rendered", batch_id=None)
+    for get, download in ((GONE, None), (None, GONE)):
+        api.on_get, api.on_download = get, download
+        assert fetch.late(batch, jobs_db, config) is None
+    for get, download in ((DOWN, None), (None, DOWN)):
+        api.on_get, api.on_download = get, download
+        with pytest.raises(ApiProblem, match="down"):
+            fetch.late(batch, jobs_db, config)
+    api.on_get, api.on_download, api.state = None, None, "RUNNING"
+    assert fetch.late(batch, jobs_db, config) is None
+    assert statuses(jobs_db) == ["rendered"] * 2
+    api.state = "SUCCEEDED"
+    said = str(fetch.late(batch, jobs_db, config))
+    assert "1 more responses are kept and counted by make cost, 1 pages that waited" in said
+    assert statuses(jobs_db) == ["completed", "rendered"]
+    assert fetch.late(batch, jobs_db, config) is None  # the same again
+    api.lines = [good(batch, 0), good(batch, 1)]
+    assert "1 more responses" in str(fetch.late(batch, jobs_db, config))
+    assert statuses(jobs_db) == ["completed"] * 2
+    assert jobs_db.table("usage").count == 2
+    asked = events(batch).count("looked_late")
+    assert asked == 8
+    assert fetch.late(batch, jobs_db, config) is None  # all are there: it is not asked
+    assert events(batch).count("looked_late") == asked
+
+
+@pytest.mark.parametrize(
+    ("sent_hours", "looked_hours", "asked"),
+    [(47, 2, True), (49, 2, False), (47, 0.5, False)],
+)
+def test_cron_asks_for_a_closed_batch_without_a_file_once_an_hour_for_two_days(
+    tmp_path: Path, sent_hours: float, looked_hours: float, asked: bool
+) -> None:
+    batch = sent(tmp_path / "b", None)
+    assert not fetch.look_late_now(batch)
+    batch.add("settled")
+    for name, hours in (("create_sent", sent_hours), ("settled", looked_hours)):
+        event = batch.last(name)  # type: ignore[arg-type]
+        assert event
+        at = datetime.now(UTC) - timedelta(hours=hours)
+        event |= {"at": at.isoformat(), "boot": "another"}
+    assert fetch.look_late_now(batch) == asked
+    came(batch, good(batch, 0))
+    assert not fetch.look_late_now(batch)

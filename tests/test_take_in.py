@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlite_utils import Database
 
-from flowsheets import clock, files, paths
-from flowsheets.batch import prompt_cache, recover
+from flowsheets import clock, files, lock, paths
+from flowsheets.batch import compare, prompt_cache, recover
 from flowsheets.batch.folder import Batch, load_batch
 from flowsheets.jobs import pauses, states
 from flowsheets.settings import Settings
@@ -132,6 +132,28 @@ def test_responses_of_a_closed_batch_are_counted_and_complete_the_pages_that_wai
     assert jobs_db.table("usage").count == 1
 
 
+def test_a_batch_that_was_closed_before_its_rows_were_moved_moves_them(
+    config: Settings, jobs_db: Database, root: Path
+) -> None:
+    closed(root / "b", jobs_db, first, second)
+    states.flip(jobs_db, PAGES[1:], "submitted", "submitted", batch_id="batches/other")
+    recover.run(jobs_db, config)
+    assert statuses(jobs_db) == ["completed", "submitted"]
+    assert jobs_db.table("usage").count == 2
+
+
+def test_pages_without_any_row_gain_theirs_from_folders_and_responses(
+    config: Settings, jobs_db: Database, root: Path
+) -> None:
+    batch = sent(root / "b", jobs_db)
+    batch.add("applied", returned=[0])
+    saved_response(config, 0)
+    jobs_db.execute("DELETE FROM jobs")
+    jobs_db.conn.commit()
+    recover.run(jobs_db, config)
+    assert (row(jobs_db, 0)["status"], row(jobs_db, 1)["status"]) == ("completed", "submitted")
+
+
 def test_of_an_open_batch_the_responses_are_left_to_fetch(
     config: Settings, jobs_db: Database, root: Path
 ) -> None:
@@ -209,13 +231,13 @@ def test_a_claim_whose_folder_is_there_stays(
 
 
 def test_what_a_killed_build_left_is_deleted_here_and_at_the_api(
-    config: Settings, root: Path, monkeypatch: pytest.MonkeyPatch
+    config: Settings, jobs_db: Database, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dropped: list[str] = []
     monkeypatch.setattr(prompt_cache, "drop", dropped.append)
     Batch(root / ".one.part", []).add("cache_asked")
     (root / ".two.part").mkdir()
-    recover.drop_broken_builds(config.data_root)
+    recover.run(jobs_db, config)
     assert list(root.iterdir()) == []
     assert dropped == ["one"]
 
@@ -299,9 +321,38 @@ def test_what_a_killed_run_had_been_answered_is_used_and_the_rest_waits(
     assert jobs_db.table("usage").count == 1
 
 
-def test_a_run_that_is_alive_keeps_its_pages(config: Settings, jobs_db: Database) -> None:
-    from flowsheets import lock
+def test_a_run_in_real_time_brings_in_line_what_no_other_command_does(
+    config: Settings, jobs_db: Database, root: Path
+) -> None:
+    closed(root / "b", jobs_db, first)
+    lost(jobs_db)
+    states.flip(jobs_db, PAGES, "rendered", "processing")
+    with lock.held(config.data_root, "jobs"):
+        recover.run_beside(jobs_db, config)
+    assert statuses(jobs_db) == ["rendered"] * 2
+    assert jobs_db.table("usage").count == 0
+    recover.run_beside(jobs_db, config)
+    assert statuses(jobs_db) == ["completed", "rendered"]
+    assert jobs_db.table("usage").count == 1
 
+
+def test_a_rebuild_counts_what_comparisons_were_billed_once_and_moves_no_page(
+    config: Settings, jobs_db: Database
+) -> None:
+    states.register(jobs_db, PAGES)
+    batch = sent(paths.comparisons(config.data_root) / "c", None)
+    content = json.dumps(answer(usageMetadata=TOKENS)).encode()
+    files.write_whole(compare.real_time_answer(batch, 0, AT), content)
+    assert str(recover.rebuild(jobs_db, config)) == "1 responses in the books again"
+    came(batch, first(batch), second(batch))
+    assert str(recover.rebuild(jobs_db, config)) == "2 responses in the books again"
+    assert str(recover.rebuild(jobs_db, config)) == ""
+    modes = sorted((r["mode"], r["page_number"]) for r in jobs_db.table("usage").rows)
+    assert modes == [("batch", 1), ("batch", 2), ("realtime", 1)]
+    assert statuses(jobs_db) == ["pending"] * 2
+
+
+def test_a_run_that_is_alive_keeps_its_pages(config: Settings, jobs_db: Database) -> None:
     running(jobs_db)
     with lock.held(config.data_root, "process"):
         recover.run(jobs_db, config)

@@ -206,9 +206,10 @@ def _apply(
     """Apply outcomes to rows that do not know of them."""
     found.recorded += len(outcomes)
     states.register(db, [outcome.page for outcome in outcomes])  # of a jobs.db that was lost
-    gone = [o for o in outcomes if _result_is_gone(db, data_root, o.page)]
-    results.write_results(data_root, gone)
-    found.written += sum(results.is_page(o.reading) for o in gone)
+    found.written += sum(
+        results.is_page(outcome.reading) and _result_is_gone(db, data_root, outcome.page)
+        for outcome in outcomes
+    )
     found.applied += results.apply(db, data_root, outcomes, old=_BEFORE_RESPONSE)
     if batch_id:
         found.applied += results.apply(db, data_root, outcomes, old="submitted", in_batch=batch_id)
