@@ -247,15 +247,13 @@ class Disorder(RuleBasedStateMachine):
 
     @action(fate=FATES)
     def process(self, fate: Fate) -> None:
-        before = {page: self._bodies(page) for page in self.images}
         failed = self._pages("failed")
         cut = bool(self.emulator.faults().get("generate_cut_after"))
         done = self.run("process.py", "--limit", "2", fate=fate)
         if done.returncode < 0:
             self.interrupted.update(self._pages("processing"))
-        elif cut or (fate and fate[0] == "cut"):
+        if cut or (fate and fate[0] == "cut"):
             self.interrupted.update(set(self._pages("failed")) - set(failed))
-        del before
 
     @action(when=lambda self: self._folders(), fate=FATES, which=st.integers(0, 20))
     def batch_cancel(self, fate: Fate, which: int) -> None:
