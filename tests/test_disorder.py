@@ -17,7 +17,7 @@ def test_any_order_loses_no_page_and_pays_for_none_twice(
         lambda: Disorder(world),  # type: ignore[arg-type]
         settings=settings(
             max_examples=4,
-            stateful_step_count=14,
+            stateful_step_count=10,
             deadline=None,
             derandomize=True,  # the same for everybody; make explore takes other ones
             suppress_health_check=list(HealthCheck),

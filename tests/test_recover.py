@@ -493,6 +493,27 @@ def test_a_folder_that_lost_its_journal_and_its_manifest_is_known_by_its_name(
     assert bought(emulator, before) == [1, 1]
 
 
+def test_a_fetch_that_was_stopped_and_a_lost_jobs_db_buy_nothing_again(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(2, "stopped.pdf")
+    before = billed(emulator.ledger())
+    batch_id = online.submitted()
+    ended(online, batch_id)
+    for step in range(1, 60):  # to where the journal says what is about to be done
+        online.make("batch-fetch", FATE="full", STEP=str(step))
+        if "applied" in online.journal():
+            break
+    assert online.statuses() == ["submitted"] * 2
+    lose_jobs_db(online)
+    online.good("discover")
+    online.good("render")
+    assert "submitted" not in online.good("batch-submit")
+    assert online.statuses() == ["completed"] * 2
+    online.good("batch-fetch")
+    assert bought(emulator, before) == [1, 1]
+
+
 def test_of_a_folder_its_requests_alone_are_enough(online: Station, emulator: Emulator) -> None:
     online.rendered(2, "requests-alone.pdf")
     before = billed(emulator.ledger())

@@ -220,8 +220,13 @@ class Batch:
         """The lines of pages that this folder still holds: none where it is closed."""
         if not self.open or self.last("fetched"):
             return []
-        released = {index for event in self.events for index in _released(event)}
-        return [line for line in self.lines if line["index"] not in released]
+        applied = self.applied
+        return [line for line in self.lines if line["index"] not in applied]
+
+    @property
+    def applied(self) -> set[int]:
+        """Indexes of the pages whose outcome was applied, or was about to be when a kill came."""
+        return {index for event in self.events for index in _released(event)}
 
     def last(self, *events: Event) -> dict[str, Any] | None:
         """The last event of one of these names, or None."""

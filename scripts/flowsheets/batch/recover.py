@@ -175,10 +175,12 @@ def _apply_unknown(
 ) -> None:
     """Responses on disk that are not in the books: recorded, and their pages moved.
 
-    Of an open folder they are fetch's, which first looks whether the file is whole.
+    Of an open folder they are fetch's, which first looks whether the file is whole; but for those
+    that it was about to apply when it was stopped, where this database does not know of the batch.
     """
-    if batch.open or not batch.batch_id or not batch.responses.exists():
+    if not batch.batch_id or not batch.responses.exists():
         return
+    fetchs = _left_to_fetch(batch, db) if batch.open else set()
     known = usage.pages_of_batch(db, batch.batch_id)
     check = results.check_file(batch)
     reader = results.Reader.of(
@@ -188,11 +190,21 @@ def _apply_unknown(
     for line, answers in results.by_line(batch, check):
         page = page_of(line)
         gone = _result_is_gone(db, settings.data_root, page)
-        if not answers or (page in known and not gone):
+        if not answers or page in fetchs or (page in known and not gone):
             continue
         wanted = line["index"] not in batch.retried and page not in holders
         outcomes.append(reader.outcome(line, answers, wanted))
     _apply(db, settings.data_root, [o for o in outcomes if _was_billed(o)], batch.batch_id, found)
+
+
+def _left_to_fetch(batch: Batch, db: Database) -> set[PageId]:
+    """Pages of an open batch whose responses nothing has applied, or fetch goes on with."""
+    applied = batch.applied
+    return {
+        page_of(line)
+        for line in batch.lines
+        if line["index"] not in applied or states.is_out(db, page_of(line), batch.batch_id)
+    }
 
 
 def _was_billed(outcome: Outcome) -> bool:

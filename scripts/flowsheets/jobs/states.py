@@ -314,6 +314,12 @@ def all_rows(db: Database) -> Iterator[dict[str, Any]]:
     yield from db.table("jobs").rows_where(order_by="pdf_path, page_number")
 
 
+def is_out(db: Database, page: PageId, batch_id: str | None) -> bool:
+    """Whether the page's row says that it is `submitted` in that batch."""
+    job = row(db, page)
+    return job is not None and (job["status"], job["batch_id"]) == ("submitted", batch_id)
+
+
 def rows_of(db: Database, pages: Iterable[PageId]) -> dict[PageId, dict[str, Any]]:
     """The rows of these pages; a page without one is left out."""
     found = {}
