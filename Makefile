@@ -28,7 +28,7 @@ define newline
 
 endef
 # Given to a command, and not exported to it: that would carry out a $(shell ...) in a value.
-unexport LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT PAGES MINUTES SEED MODULE
+unexport LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT PAGES GROWTH MINUTES SEED MODULE
 
 # The handwriting of the samples; none of it is committed.
 fonts := caveat courier-prime covered-by-your-grace gloria-hallelujah homemade-apple \
@@ -197,8 +197,8 @@ samples: | $(installed) ## the sample scans, drawn again (needs npm, for the fon
 	@PYTHONPATH=tests $(venv) -m samples.draw
 
 .PHONY: bench
-bench: | $(installed) ## what a page costs in render, build and fetch  PAGES=
-	@PYTHONPATH=scripts $(venv) tests/bench.py --pages $(call quote,PAGES)
+bench: | $(installed) ## what a page costs in render, build and fetch  PAGES= GROWTH=
+	@PYTHONPATH=scripts $(venv) tests/bench.py --pages $(call quote,PAGES) --growth $(call quote,GROWTH)
 
 .PHONY: explore
 explore: | $(installed) $(emulator) ## anything in any order, at random: is a page lost or billed twice?  MINUTES= SEED=

@@ -3,18 +3,28 @@
     PYTHONPATH=scripts python tests/bench.py --pages 1000
 
 The sample scans, under many names, go through the real scripts in a folder of their own; no step
-here needs the API. A floor is the bare work, in plain loops: render = decode, turn, save as PNG;
-build = read, base64, write; fetch = parse the line and the text in it, write the text.
+here needs the API. A floor is the least that correctness and durability need, in plain loops:
+
+render  decode, turn, save as PNG
+build   read, digest, base64 and write each image, fsync
+fetch   parse a line once, validate its page, write the file; 200 of them are made durable at once,
+        and get their names and their rows in one transaction
 
 CPU is user and system time of a process and its workers, from its start to its end. `start` is
-that of the same command with nothing to do, mostly imports, the lowest of three; it is part of
-`ms/page` and the first `ratio`; `work` and the second are without it. Peak memory is that of the
-largest single process. A tenth of the pages comes first: work a page and memory are to be the same.
+that of the same command for one page, mostly imports; work is what is left. Product and floor run
+in turn, ROUNDS times; the table has medians. Render takes a minute for 1,000 pages and runs once.
+
+`--growth 16000` prints instead what the commands that a person waits for cost at a station of so
+many pages, in batches of 40 (see growth.py).
 """
 
 import base64
+import hashlib
 import json
 import os
+import shutil
+import sqlite3
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -32,7 +42,7 @@ from flowsheets.errors import Count, Problem
 TOP = Path(__file__).resolve().parents[1]
 SAMPLES = TOP / "tests" / "samples"
 PAGES = 1000
-STARTS = 3
+ROUNDS = {"render": 1, "build": 5, "fetch": 5}
 Z_RLE = 3  # zlib's strategy, as scan.write_png has it
 MAXRSS_IN_MB = 1024**2 if sys.platform == "darwin" else 1024
 
@@ -57,56 +67,74 @@ class Folder(NamedTuple):
     scans: Path
     data: Path
 
+    @property
+    def floor(self) -> Path:
+        """Where the floors write."""
+        return self.data.parent / "floor"
 
-class Row(NamedTuple):
-    """One step with so many pages; `start` and `floor_start`: CPU of the same commands, idle."""
+    @property
+    def kept(self) -> Path:
+        """What the data folder held before the step."""
+        return self.data.parent / "kept"
 
-    step: str
-    pages: int
+
+class Round(NamedTuple):
+    """A step and its floor, for all pages and for one."""
+
     cost: Cost
-    start: float
     floor: Cost
-    floor_start: float
+    start: Cost
+    floor_start: Cost
 
-    def cells(self) -> list[str]:
-        """The row as the table shows it."""
-        work = self.cost.cpu - self.start
-        floor_work = self.floor.cpu - self.floor_start
-        return [
-            self.step,
-            str(self.pages),
-            f"{self.cost.cpu / self.pages:.2f}",
-            f"{self.floor.cpu / self.pages:.2f}",
-            f"{self.cost.cpu / self.floor.cpu:.2f}",
-            f"{WANTED[self.step]:g}",
-            f"{self.start:.0f}",
-            f"{self.floor_start:.0f}",
-            f"{work / self.pages:.2f}",
-            f"{floor_work / self.pages:.2f}",
-            f"{work / floor_work:.2f}" if floor_work > 0 else "-",
-            f"{self.cost.memory:.0f}",
-        ]
+    @property
+    def work(self) -> float:
+        return self.cost.cpu - self.start.cpu
+
+    @property
+    def floor_work(self) -> float:
+        return max(self.floor.cpu - self.floor_start.cpu, 0.001)
 
 
-HEADINGS = (
-    "step|pages|ms/page|floor|ratio|wanted|start ms|its floor's|work ms/page|floor|ratio|peak MB"
-)
+HEADINGS = ("step", "pages", "start ms", "its floor's", "work us/page", "floor", "ratio", "wanted")
+
+
+def cells(step: str, pages: int, rounds: list[Round]) -> list[str]:
+    """A line of the table: medians of the rounds, the ratio that of each pair."""
+    middle = statistics.median
+    return [
+        step,
+        f"{pages:,}",
+        f"{middle(one.start.cpu for one in rounds):.0f}",
+        f"{middle(one.floor_start.cpu for one in rounds):.0f}",
+        f"{1000 * middle(one.work for one in rounds) / pages:,.0f}",
+        f"{1000 * middle(one.floor_work for one in rounds) / pages:,.0f}",
+        f"{middle(one.work / one.floor_work for one in rounds):.2f}",
+        f"{WANTED[step]:g}",
+        f"{max(one.cost.memory for one in rounds):.0f}",
+    ]
 
 
 @click.command()
 @click.option("--pages", type=Count("PAGES", PAGES), default=PAGES)
-@click.option("--part", type=click.Choice(["answer", *WANTED]), hidden=True)
-def main(pages: int, part: str | None) -> None:
+@click.option("--growth", type=Count("GROWTH"), default=None)
+@click.option("--part", type=click.Choice(["answer", "grow", *WANTED]), hidden=True)
+def main(pages: int, growth: int | None, part: str | None) -> None:
     """Measure render, build and fetch, and print the table."""
     if part:
         PARTS[part](Path(os.environ["SCANS_ROOT"]), Path(os.environ["DATA_ROOT"]), pages)
         return
-    rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as top:
-        idle = _folder(Path(top) / "idle", 0)
-        for count in (max(pages // 10, 1), pages):
-            rows += _measure(_folder(Path(top) / f"run-{len(rows)}", count), idle, count)
-    _print(sorted(rows, key=lambda row: list(WANTED).index(row.step)))
+        if growth:
+            print_table(_growth(Path(top), growth))
+            return
+        one = _folder(Path(top) / "one", 1)
+        table = [[*HEADINGS, "peak MB"]]
+        for count in (max(pages // 10, 2), pages):
+            folder = _folder(Path(top) / f"run-{count}", count)
+            table += _measure(folder, one, count)
+            shutil.rmtree(folder.data.parent)
+    table[1:] = sorted(table[1:], key=lambda line: list(WANTED).index(line[0]))
+    print_table(table)
 
 
 def _folder(place: Path, pages: int) -> Folder:
@@ -114,7 +142,6 @@ def _folder(place: Path, pages: int) -> Folder:
     folder = Folder(place / "scans", place / "data")
     folder.scans.mkdir(parents=True)
     folder.data.mkdir()
-    (place / "floor").mkdir()
     samples = sorted((SAMPLES / "scans").rglob("*.pdf"))
     a_sample = len(list((SAMPLES / "truth").rglob("page-*.json"))) // len(samples)
     for number, sample in enumerate(islice(cycle(samples), -(-pages // a_sample))):
@@ -122,28 +149,58 @@ def _folder(place: Path, pages: int) -> Folder:
     return folder
 
 
-def _measure(folder: Folder, idle: Folder, pages: int) -> list[Row]:
+def _measure(folder: Folder, one: Folder, pages: int) -> list[list[str]]:
     """Each step and its floor, in order: a step takes what the one before it left."""
-    rows = []
-    _run(["scripts/discover.py"], folder, pages)
-    for step, script in SCRIPTS.items():
-        command = [*script, str(pages)] if "--limit" in script else script
-        bare = ["tests/bench.py", "--pages", str(pages), "--part", step]
+    table = []
+    both = ((folder, pages), (one, 1))
+    shutil.rmtree(one.data)
+    one.data.mkdir()
+    for where, count in both:
+        run(["scripts/discover.py"], where, count)
+    for step in WANTED:
         if step == "fetch":
-            _run([*bare[:-1], "answer"], folder, pages)
-        cost, floor = _run(command, folder, pages), _run(bare, folder, pages)
-        start, floor_start = (
-            min(_run(idly, idle, pages).cpu for _ in range(STARTS)) for idly in (command, bare)
-        )
-        rows.append(Row(step, pages, cost, start, floor, floor_start))
-    for kind in ("data/results/**/*.json", "floor/**/*.json"):
-        found = sum(1 for _ in folder.data.parent.glob(kind))
+            for where, count in both:
+                run(["tests/bench.py", "--part", "answer"], where, count)
+        for where, _ in both:
+            _keep(where)
+        rounds = []
+        for _ in range(ROUNDS[step]):
+            (cost, floor), (start, floor_start) = (_pair(step, *each) for each in both)
+            rounds.append(Round(cost, floor, start, floor_start))
+        table.append(cells(step, pages, rounds))
+    for place in (folder.data / "results", folder.floor):
+        found = sum(1 for _ in place.rglob("*.json"))
         if found != pages:
-            raise Problem("bench", f"{found} of {pages} pages in {kind}", "Run make test")
-    return rows
+            raise Problem("bench", f"{found} of {pages} pages in {place}", "Run make test")
+    return table
 
 
-def _run(command: list[str], folder: Folder, pages: int) -> Cost:
+def _pair(step: str, folder: Folder, pages: int) -> tuple[Cost, Cost]:
+    """The step and its floor, once each."""
+    _put_back(folder, step)
+    limit = [str(pages)] if "--limit" in SCRIPTS[step] else []
+    cost = run([*SCRIPTS[step], *limit], folder, pages)
+    shutil.rmtree(folder.floor, ignore_errors=True)
+    folder.floor.mkdir()
+    return cost, run(["tests/bench.py", "--pages", str(pages), "--part", step], folder, pages)
+
+
+def _keep(folder: Folder) -> None:
+    """Copy what a step changes; the requests, a hundred kB a page, none does."""
+    shutil.rmtree(folder.kept, ignore_errors=True)
+    leave = shutil.ignore_patterns("pages", "requests.jsonl")
+    shutil.copytree(folder.data, folder.kept, ignore=leave)
+
+
+def _put_back(folder: Folder, step: str) -> None:
+    """The data folder as it was before the step."""
+    shutil.rmtree(folder.data / "results", ignore_errors=True)
+    if step == "build":
+        shutil.rmtree(folder.data / "batches", ignore_errors=True)
+    shutil.copytree(folder.kept, folder.data, dirs_exist_ok=True)
+
+
+def run(command: list[str], folder: Folder, pages: int) -> Cost:
     """Run a script of the project to its end; raises `Problem` where it fails."""
     env = os.environ | {
         "PYTHONPATH": str(TOP / "scripts"),
@@ -158,16 +215,18 @@ def _run(command: list[str], folder: Folder, pages: int) -> Cost:
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise Problem(command[0], f"ended with {process.returncode}", "Its own words stand above")
+        raise Problem(command[0], f"ended with {process.returncode}", "Read its error above")
     return Cost((used.ru_utime + used.ru_stime) * 1000, used.ru_maxrss / MAXRSS_IN_MB)
 
 
-def _print(rows: list[Row]) -> None:
-    table = [HEADINGS.split("|"), *(row.cells() for row in rows)]
+def print_table(table: list[list[str]]) -> None:
+    """Columns to the right."""
     widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
-    for cells in table:
-        first, *others = (f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
-        click.echo("  ".join([first, *others]))
+    for line in table:
+        click.echo("  ".join(f"{cell:>{width}}" for cell, width in zip(line, widths, strict=True)))
+
+
+# --- the floors ---------------------------------------------------------------------------------
 
 
 def _render(scans: Path, data: Path, pages: int) -> None:
@@ -193,23 +252,51 @@ def _render(scans: Path, data: Path, pages: int) -> None:
 def _build(scans: Path, data: Path, pages: int) -> None:
     """Build's floor."""
     with (data.parent / "floor" / "base64").open("wb") as file:
-        for image in sorted((data / "pages").rglob("*.png")):
-            file.write(base64.b64encode(image.read_bytes()))
-            file.write(b"\n")
+        for path in islice(sorted((data / "pages").rglob("*.png")), pages):
+            image = path.read_bytes()
+            digest = hashlib.sha256(image).hexdigest()
+            file.write(b'{"key":"%s","data":"' % digest.encode())
+            file.write(base64.b64encode(image))
+            file.write(b'"}\n')
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _fetch(scans: Path, data: Path, pages: int) -> None:
-    """Fetch's floor, with the parsers that fetch has."""
+    """Fetch's floor, with the parsers that fetch has, and its way to make files durable."""
     import orjson
 
+    from flowsheets import files
+    from flowsheets.page import schema
+
     out = data.parent / "floor"
-    for responses in sorted(data.glob("batches/*/responses.jsonl")):
-        with responses.open("rb") as file:
-            for raw in file:
+    db = sqlite3.connect(out / "rows.db")
+    db.execute("CREATE TABLE jobs (key TEXT PRIMARY KEY, status TEXT, path TEXT)")
+    db.execute("CREATE TABLE usage (key TEXT PRIMARY KEY, tokens INTEGER, usd REAL)")
+    (responses,) = data.glob("batches/*/responses.jsonl")
+    with responses.open("rb") as lines:
+        while chunk := list(islice(lines, 200)):
+            named, descriptors, rows, used = [], [], [], []
+            for raw in chunk:
                 line = orjson.loads(raw)
-                text = line["response"]["candidates"][0]["content"]["parts"][0]["text"]
-                json.loads(text)
-                (out / f"{line['key']}.json").write_text(text, "utf-8")
+                response = line["response"]
+                text = response["candidates"][0]["content"]["parts"][0]["text"]
+                page = schema.PageReading.model_validate_json(text, strict=True)
+                path = f"{out}/{line['key']}.json"
+                part = os.open(f"{path}.part", os.O_WRONLY | os.O_CREAT, 0o666)
+                os.write(part, schema.result(page, "bench").to_json())
+                named.append(path)
+                descriptors.append(part)
+                rows.append((line["key"], "completed", path))
+                used.append((line["key"], response["usageMetadata"]["promptTokenCount"], 0.0))
+            files._sync_files(descriptors)
+            for path, part in zip(named, descriptors, strict=True):
+                os.rename(f"{path}.part", path)
+                os.close(part)
+            files.sync_folder(out)
+            with db:
+                db.executemany("INSERT INTO jobs VALUES (?, ?, ?)", rows)
+                db.executemany("INSERT INTO usage VALUES (?, ?, ?)", used)
 
 
 def _answer(scans: Path, data: Path, pages: int) -> None:
@@ -220,7 +307,7 @@ def _answer(scans: Path, data: Path, pages: int) -> None:
     truths = sorted((SAMPLES / "truth").rglob("page-*.json"))
     texts = [json.dumps(json.loads(truth.read_bytes()), indent=1) for truth in truths]  # ~8 kB
     db = database.connect(data)
-    for folder in list(open_folders(data)):
+    for folder in open_folders(data, db):
         batch = load_batch(folder)
         batch_id = f"batches/{batch.name}"
         batch.set_batch_id(batch_id)
@@ -229,11 +316,11 @@ def _answer(scans: Path, data: Path, pages: int) -> None:
         reply = {"name": batch_id, "metadata": {"state": "BATCH_STATE_SUCCEEDED"}, "done": True}
         (folder / "batch.json").write_text(json.dumps(reply))
         lines = zip(batch.lines, cycle(texts), strict=False)
-        answers = ({"key": line["key"], "response": _response(text)} for line, text in lines)
+        answers = ({"key": line["key"], "response": response_of(text)} for line, text in lines)
         write_lines(folder / "responses.jsonl", answers)
 
 
-def _response(text: str) -> dict[str, object]:
+def response_of(text: str) -> dict[str, object]:
     """A GenerateContentResponse with this text."""
     content = {"parts": [{"text": text}], "role": "model"}
     return {
@@ -243,8 +330,56 @@ def _response(text: str) -> dict[str, object]:
     }
 
 
+# --- growth -------------------------------------------------------------------------------------
+
+# In order; what the first of a name has to do, the next has done.
+COMMANDS = {
+    "fetch, folders read for the first time": ["scripts/fetch.py"],
+    "fetch, nothing to do": ["scripts/fetch.py"],
+    "status": ["scripts/overview.py"],
+    "batch-status": ["scripts/status.py"],
+    "submit, nothing to send": ["scripts/submit.py"],
+    "estimate": ["scripts/estimate.py", "--limit", "50"],
+    "cost": ["scripts/cost.py"],
+    "build LIMIT=50": ["scripts/build_requests.py", "--limit", "50"],
+    "index, all pages": ["scripts/index.py"],
+    "index, 50 pages": ["scripts/index.py"],
+    "review": ["scripts/review.py"],
+    "export": ["scripts/export.py"],
+}
+SMALL = 1000
+
+
+def _growth(top: Path, pages: int) -> list[list[str]]:
+    """The commands at a small station and at one of so many pages."""
+    measured = []
+    for count in (SMALL, pages):
+        folder = _folder(top / f"grown-{count}", 1)
+        run(["tests/bench.py", "--pages", str(count), "--part", "grow"], folder, count)
+        measured.append([run(command, folder, count) for command in COMMANDS.values()])
+    counts = [f"{count:,}" for count in (SMALL, pages)]
+    table = [["command", *(f"s at {n}" for n in counts), *(f"MB at {n}" for n in counts)]]
+    for name, small, large in zip(COMMANDS, *measured, strict=True):
+        cpu = (f"{one.cpu / 1000:.2f}" for one in (small, large))
+        table.append([name, *cpu, *(f"{one.memory:.0f}" for one in (small, large))])
+    return table
+
+
+def _grow(scans: Path, data: Path, pages: int) -> None:
+    from growth import grow
+
+    truths = sorted((SAMPLES / "truth").rglob("page-*.json"))
+    grow(data, pages, [json.loads(truth.read_bytes()) for truth in truths], response_of)
+
+
 Part = Callable[[Path, Path, int], None]
-PARTS: dict[str, Part] = {"answer": _answer, "render": _render, "build": _build, "fetch": _fetch}
+PARTS: dict[str, Part] = {
+    "answer": _answer,
+    "grow": _grow,
+    "render": _render,
+    "build": _build,
+    "fetch": _fetch,
+}
 
 
 if __name__ == "__main__":

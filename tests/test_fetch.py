@@ -6,6 +6,9 @@ import pytest
 
 import fetch
 from emulator_process import Emulator, wait_for
+from flowsheets import files
+from flowsheets.batch import results
+from flowsheets.batch.folder import Batch
 from flowsheets.gemini import calls
 from flowsheets.gemini.client import ApiProblem
 from pages import answer
@@ -56,6 +59,36 @@ def test_all_that_ended_are_fetched_without_an_id(online: Station) -> None:
         online.fetched(folder.name)
     assert online.statuses() == ["completed"] * 3
     assert len(online.folders()) == 2
+
+
+def test_results_are_on_the_disk_before_the_journal_and_then_the_rows_say_so(
+    online: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    online.rendered(3)
+    batch_id = online.submitted()
+    seen: list[tuple[int, bool, list[str]]] = []
+
+    def look() -> None:
+        written = len(list((online.data / "results").rglob("page-*.json")))
+        seen.append((written, "applied" in online.journal(), sorted(set(online.statuses()))))
+
+    sync, note = files._sync_files, results._note_in_journal
+
+    def watched_sync(descriptors: list[int]) -> None:
+        look()
+        sync(descriptors)
+
+    def watched_note(batch: Batch, outcomes: list[results.Outcome]) -> None:
+        look()
+        note(batch, outcomes)
+        look()
+
+    monkeypatch.setattr(files, "_sync_files", watched_sync)
+    monkeypatch.setattr(results, "_note_in_journal", watched_note)
+    online.fetched(batch_id)
+    out = ["submitted"]
+    assert seen == [(0, False, out), (3, False, out), (3, True, out)]
+    assert online.statuses() == ["completed"] * 3
 
 
 def test_the_result_file_is_kept_verbatim(online: Station, emulator: Emulator) -> None:

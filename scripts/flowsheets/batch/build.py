@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import jsonlines
 import orjson
 from tqdm import tqdm
 
@@ -72,7 +71,7 @@ def write_folder(
     cached_content = cache[0] if cache else None
     requests = part / "requests.jsonl"
     stamps: list[images.Stamp | None] = []
-    with files.appearing(requests) as file, jsonlines.Writer(file, dumps=orjson.dumps) as writer:
+    with files.appearing(requests) as file:
         for page in pages:
             bar.update()
             try:
@@ -86,7 +85,8 @@ def write_folder(
             # As a fragment: base64 needs no escaping, and 200 kB a page need not be looked through.
             quoted = orjson.Fragment(b'"' + base64.b64encode(image) + b'"')
             request = page_request(quoted, config, cached_content)
-            writer.write({"key": key, "request": request})
+            line = {"key": key, "request": request}
+            file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))  # in one piece
             batch.lines.append(
                 Line(
                     index=len(batch.lines),

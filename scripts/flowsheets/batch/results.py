@@ -203,8 +203,9 @@ def apply_responses(
     outcomes = iter(tqdm(found, "results", pages, unit=" pages", disable=None, leave=False))
     with _without_collector():
         while chunk := list(islice(outcomes, CHUNK)):
+            write_results(data_root, chunk)
             _note_in_journal(batch, chunk)
-            tally += apply(db, data_root, chunk, old="submitted", in_batch=batch.batch_id)
+            tally += _move_all(db, data_root, chunk, "submitted", batch.batch_id)
     return tally
 
 
@@ -238,6 +239,17 @@ def apply(
     page whose date contradicts its PDF's name.
     """
     write_results(data_root, outcomes)
+    return _move_all(db, data_root, outcomes, old, in_batch)
+
+
+def _move_all(
+    db: Database,
+    data_root: Path,
+    outcomes: list[Outcome],
+    old: str | tuple[str, ...],
+    in_batch: Any,
+) -> Tally:
+    """The pages' rows, and what was billed for them, in one transaction."""
     tally = Tally()
     billed = [usage.row(outcome.billed) for outcome in outcomes if outcome.billed]
     with database.transaction(db):
@@ -336,7 +348,7 @@ def model_version(answer: Any, model: str) -> str:
 
 
 def _note_in_journal(batch: Batch, outcomes: list[Outcome]) -> None:
-    """What becomes of the pages, before their rows say so.
+    """What becomes of the pages, once their results are on the disk, before their rows say so.
 
     A kill in between is mended by the next fetch: the rows are still `submitted`, and the file is
     on disk. The other way round this folder would claim a page that failed, and might be out again.

@@ -1,0 +1,107 @@
+"""A station of many pages, as years of batches leave it, for `make bench GROWTH=`."""
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from sqlite_utils import Database
+
+from flowsheets import clock, files, paths
+from flowsheets.batch.folder import Line, request_key, write_lines
+from flowsheets.jobs import database, states
+from flowsheets.money import usage
+from flowsheets.paths import PageId
+
+MODEL = "gemini-3.1-pro-preview"
+A_BATCH = 40  # pages; 16,000 pages are 400 batches
+WAITING = 50  # pages that are not sent yet
+AT = "2026-05-06T04:12:00.690591Z"
+
+
+def grow(
+    data: Path,
+    pages: int,
+    readings: list[dict[str, Any]],
+    response_of: Callable[[str], dict[str, object]],
+) -> None:
+    """So many completed pages, in batches that are settled, and some pages that wait."""
+    db = database.connect(data)
+    ids = [PageId(f"{n // 10:06d} 1990-04apr0106.pdf", n % 10 + 1) for n in range(pages + WAITING)]
+    states.register(db, ids)
+    states.flip(db, ids, "pending", "rendered")
+    for page in ids[pages:]:
+        paths.png(data, page).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("1", (100, 100)).save(paths.png(data, page))
+    results = cycle([_result(one) for one in readings])
+    responses = cycle([response_of(json.dumps(one)) for one in readings])
+    done = iter(ids[:pages])
+    number = 0
+    while own := list(islice(done, A_BATCH)):
+        number += 1
+        _batch(data, number, own, responses)
+        files.write_all((paths.result(data, page), next(results)) for page in own)
+        _rows(db, data, f"batches/b{number:05d}", own)
+
+
+def _result(reading: dict[str, Any]) -> bytes:
+    return json.dumps({**reading, "model_version": MODEL, "extracted_at": AT}, indent=2).encode()
+
+
+def _batch(
+    data: Path, number: int, own: list[PageId], responses: Iterator[dict[str, object]]
+) -> None:
+    """A settled batch's folder; every other one had a prompt cache."""
+    batch_id = f"batches/b{number:05d}"
+    folder = paths.batches(data) / f"20260101-000000-{number:06d}-0000"
+    lines = [
+        Line(
+            index=index,
+            key=request_key(folder.name, index),
+            pdf_path=page.pdf_path,
+            page_number=page.page_number,
+            image_sha256="0" * 64,
+            batch_id=batch_id,
+        )
+        for index, page in enumerate(own)
+    ]
+    cache = {"cached_content": "cachedContents/c", "cached_tokens": 1200} if number % 2 else {}
+    completed = list(range(len(own)))
+    events: list[dict[str, Any]] = [
+        {"event": "built", "pages": len(own), "sequence": number, "model": MODEL, **cache},
+        {"event": "uploaded", "file": "files/f"},
+        {"event": "create_sent", "file": "files/f", "model": MODEL},
+        {"event": "created", "batch_id": batch_id},
+        {"event": "bound"},
+        {"event": "applied", "completed": completed},
+        {"event": "settled", "completed": len(own), "failed": 0, "returned": 0, "cache_died": 0},
+    ]
+    write_lines(folder / "manifest.jsonl", lines)
+    write_lines(folder / "journal.jsonl", ({**clock.stamp(), **event} for event in events))
+    write_lines(
+        folder / "responses.jsonl",
+        ({"key": line["key"], "response": next(responses)} for line in lines),
+    )
+
+
+def _rows(db: Database, data: Path, batch_id: str, own: list[PageId]) -> None:
+    tokens = usage.Tokens(3400, 0, 2600, 0, 6000, "STOP")
+    answers = [
+        usage.Answer(page, batch_id, "batch", MODEL, MODEL, tokens, "2026-05-06T04:12:00.000+00:00")
+        for page in own
+    ]
+    with database.transaction(db):
+        usage.note(db, map(usage.row, answers))
+        for index, page in enumerate(own):
+            states.flip(
+                db,
+                [page],
+                "rendered",
+                "completed",
+                batch_id=batch_id,
+                within_batch_index=index,
+                result_path=str(paths.result(data, page)),
+                model_version=MODEL,
+            )
