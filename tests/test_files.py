@@ -59,7 +59,7 @@ for _ in range(100):
 """
 
 
-def test_two_commands_that_write_one_file_wait_for_one_another(tmp_path: Path) -> None:
+def test_two_commands_that_write_one_file_do_not_mix_their_contents(tmp_path: Path) -> None:
     path = tmp_path / "file"
     writers = [
         subprocess.Popen(
@@ -78,17 +78,24 @@ def test_two_commands_that_write_one_file_wait_for_one_another(tmp_path: Path) -
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 
-def test_what_a_kill_left_unfinished_is_no_obstacle(tmp_path: Path) -> None:
-    (tmp_path / "file.part").write_bytes(b"longer than what comes next")
+def test_what_a_killed_process_left_unfinished_is_deleted_and_a_living_ones_is_not(
+    tmp_path: Path,
+) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (tmp_path / f"other.{dead.pid}-1.part").write_bytes(b"half")
+    living = tmp_path / f"other.{os.getpid()}-1.part"
+    living.write_bytes(b"half")
     files.write_whole(tmp_path / "file", b"new")
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "file", living]
     assert (tmp_path / "file").read_bytes() == b"new"
-    assert not (tmp_path / "file.part").exists()
 
 
 def test_room_that_is_reserved_is_taken_before_the_block_begins(tmp_path: Path) -> None:
     path = tmp_path / "file"
     with files.appearing(path, reserve=5000) as file:
-        assert (tmp_path / "file.part").stat().st_size == 5000
+        (part,) = tmp_path.glob("file.*.part")
+        assert part.stat().st_size == 5000
         file.write(b"short")
     assert path.read_bytes() == b"short"
 

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from flowsheets import paths
 from flowsheets.paths import PageId
 from pages import answer, reading
 from station import Station, billed
+
+THIS_YEAR = f"{datetime.now(UTC):%Y}"
 
 
 def bought(emulator: Emulator, before: dict[str, int]) -> list[int]:
@@ -274,14 +277,16 @@ def test_another_key_never_creates_an_unclear_batch_anew(
     assert online.submitted()
 
 
-@pytest.mark.parametrize("days", [-1, 1])
-def test_a_clock_that_was_a_day_off_at_the_create_changes_no_grace(
-    online: Station, emulator: Emulator, days: int
+@pytest.mark.parametrize("years", [-1, 1])
+def test_a_clock_that_was_a_year_off_at_the_create_changes_no_grace(
+    online: Station, emulator: Emulator, years: int
 ) -> None:
-    folder = unclear(online, emulator, f"clock{days}.pdf")
+    folder = unclear(online, emulator, f"clock{years}.pdf")
     journal = events(folder)
     for event in journal:
-        event["at"] = str(event["at"]).replace("2026", "2025" if days < 0 else "2027")
+        event["at"] = str(event["at"]).replace(
+            THIS_YEAR, str(int(THIS_YEAR) + (1 if years > 0 else -1))
+        )
     write_events(folder, journal)
     known = len(emulator.ledger()["batches"])
     # Within the grace, whatever the calendar says …
@@ -292,13 +297,13 @@ def test_a_clock_that_was_a_day_off_at_the_create_changes_no_grace(
     assert len(emulator.ledger()["batches"]) == known + 1
 
 
-@pytest.mark.parametrize("year", ["2025", "2027"])
+@pytest.mark.parametrize("year", [str(int(THIS_YEAR) - 1), str(int(THIS_YEAR) + 1)])
 def test_after_a_restart_of_the_machine_the_grace_begins_with_the_first_look_up(
     online: Station, emulator: Emulator, year: str
 ) -> None:
     folder = unclear(online, emulator, f"boot{year}.pdf")
     journal = [
-        {**event, "at": str(event["at"]).replace("2026", year), "boot": "another"}
+        {**event, "at": str(event["at"]).replace(THIS_YEAR, year), "boot": "another"}
         for event in events(folder)
         if event["event"] != "looked_up"
     ]

@@ -1,7 +1,7 @@
 """The one way in which a file appears: whole, and on the disk."""
 
 import ctypes
-import fcntl
+import itertools
 import os
 import platform
 import re
@@ -48,50 +48,35 @@ def write_all(files: Iterable[tuple[Path, bytes]]) -> None:
 
 
 def _write_some(some: dict[Path, bytes]) -> None:
-    parts: dict[Path, int] = {}  # path without its name yet -> descriptor of its unfinished file
+    parts: dict[Path, tuple[str, int]] = {}  # path -> its unfinished file: name, descriptor
+    folders = {path.parent for path in some}
     path = next(iter(some))
     try:
+        for folder in folders:
+            _make(folder)
         try:
-            # In order: two commands that write the same files do not wait for one another in turn.
-            for path in sorted(some):
-                parts[path] = _written(path, some[path])
-            _sync_files(list(parts.values()))
+            for path, content in some.items():
+                parts[path] = _new_part(path)
+                _write(parts[path][1], content)
+            _sync_files([descriptor for _, descriptor in parts.values()])
             for path in list(parts):
-                os.replace(_part(path), path)
-                os.close(parts.pop(path))
+                os.replace(parts[path][0], path)
+                os.close(parts.pop(path)[1])
         finally:
-            for unnamed, descriptor in parts.items():
+            for part, descriptor in parts.values():
                 with suppress(OSError):  # a full disk is to be no fuller
-                    os.unlink(_part(unnamed))
+                    os.unlink(part)
                 os.close(descriptor)
     except OSError as error:
         raise cannot_write(path, error) from error
-    for folder in {path.parent for path in some}:  # once, and not once a file
+    for folder in folders:  # once, and not once a file
         _sync(folder)
 
 
-def _written(path: Path, content: bytes) -> int:
-    """The descriptor of the unfinished file, which holds the content."""
-    part = _part(path)
-    try:
-        descriptor = _alone(part)
-    except FileNotFoundError:
-        os.makedirs(path.parent, exist_ok=True)
-        descriptor = _alone(part)
-    try:
-        left = memoryview(content)
-        while left:
-            left = left[os.write(descriptor, left) :]
-    except BaseException:
-        os.close(descriptor)
-        with suppress(OSError):
-            os.unlink(part)
-        raise
-    return descriptor
-
-
-def _part(path: Path) -> str:
-    return f"{path}.part"
+def _write(descriptor: int, content: bytes) -> None:
+    left = memoryview(content)
+    while left:
+        left = left[os.write(descriptor, left) :]
 
 
 def _sync_files(descriptors: list[int]) -> None:
@@ -128,10 +113,10 @@ def _syncfs() -> Callable[[int], None] | None:
 
 @contextmanager
 def _appearing(path: Path, reserve: int) -> Iterator[BinaryIO]:
-    part = _part(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(_alone(part), "wb") as file:
+        _make(path.parent)
+        part, descriptor = _new_part(path)
+        with os.fdopen(descriptor, "wb") as file:
             try:
                 file.write(bytes(reserve))
                 file.flush()
@@ -149,24 +134,40 @@ def _appearing(path: Path, reserve: int) -> Iterator[BinaryIO]:
         raise cannot_write(path, error) from error
 
 
-def _alone(part: str) -> int:
-    """The unfinished file, empty. Whoever else is writing it, in another command, is waited for.
+# --- unfinished files ---------------------------------------------------------------------------
 
-    A kill lets go of it, and the next writer takes what it left.
-    """
-    while True:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            with suppress(FileNotFoundError):
-                if os.path.samestat(own := os.fstat(descriptor), os.stat(part)):
-                    if own.st_size:
-                        os.ftruncate(descriptor, 0)
-                    return descriptor
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)  # renamed meanwhile by the one that was waited for
+# <name>.<process>-<number>.part: no two writers share one. The number is of this process.
+_PART = re.compile(r"\.(\d+)-\d+\.part$")
+_numbers = itertools.count(1)
+
+
+def _new_part(path: Path) -> tuple[str, int]:
+    """The name and the descriptor of an unfinished file for `path`."""
+    part = f"{path}.{os.getpid()}-{next(_numbers)}.part"
+    return part, os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+
+
+def _make(folder: Path) -> None:
+    """Make the folder, or delete what a killed process left unfinished in it."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        os.makedirs(folder, exist_ok=True)
+        return
+    for name in names:
+        if (found := _PART.search(name)) and not _is_alive(int(found[1])):
+            with suppress(FileNotFoundError):  # another process does the same
+                os.unlink(folder / name)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's, or no number of a process
+        return process < 2**31
+    return True
 
 
 def write_whole(path: Path, content: bytes) -> None:
