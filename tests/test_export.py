@@ -1,9 +1,13 @@
 """make export: every play for other programs."""
 
 import csv
+import errno
 import json
 from typing import Any
 
+import pytest
+
+from flowsheets import display
 from results import put, row, sheet
 from station import PDF, Station
 
@@ -89,11 +93,18 @@ def test_a_formula_is_harmless_in_a_spreadsheet_and_verbatim_in_jsonl(station: S
     assert [play["raw_text"] for play in _jsonl(station)] == texts
 
 
-def test_an_export_that_breaks_off_leaves_the_old_one(station: Station) -> None:
+def test_an_export_that_breaks_off_leaves_the_old_one(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put(station, 1, sheet(row(0, "one")))
     station.good("export")
-    (station.data / "export" / "plays.csv.part").mkdir()
     put(station, 1, sheet(row(0, "two")))
+
+    def full(_: object) -> object:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(display, "harmless", full)
     assert "cannot be written" in station.error("export")
+    assert list((station.data / "export").glob("*.part")) == []
     assert [play["text"] for play in _jsonl(station)] == ["one"]
     assert [play["text"] for play in _csv(station)] == ["one"]
