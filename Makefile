@@ -83,7 +83,7 @@ estimate: | $(installed) ## what the waiting pages would cost, in each mode  LIM
 
 .PHONY: process
 process: | $(installed) ## rendered pages to results now, in real time  LIMIT= JOBS= TIER=flex BATCH=1
-ifeq ($(BATCH),1)
+ifeq ($(strip $(BATCH)),1)
 	@$(venv) scripts/build_requests.py --limit $(call quote,LIMIT) --sure $(call quote,SURE)
 	@$(venv) scripts/submit.py
 else

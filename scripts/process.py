@@ -52,7 +52,8 @@ class NoImage(Exception):
 @click.option("--batch", type=Switch("BATCH"), default="")
 def main(limit: int, workers: int | None, tier: str, batch: bool) -> None:
     """Turn rendered pages into results now, in real time."""
-    assert not batch  # the Makefile runs build_requests.py and submit.py then
+    if batch:  # for which the Makefile runs other scripts
+        raise Problem("BATCH", "1 is not for this script", "Run make batch-submit")
     mode = MODES.get(tier.strip().lower())
     if mode is None:
         raise Problem("TIER", f"{tier!r} is unknown", "Give TIER=flex, TIER=standard, or none")

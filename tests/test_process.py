@@ -307,3 +307,14 @@ def test_without_room_on_the_disk_for_its_response_no_page_is_paid_for(
     assert len(emulator.ledger()["answers"]) == before
     assert (online.rows()[0]["status"], online.rows()[0]["attempts"]) == ("rendered", 0)
     assert "1 completed" in online.good("process")
+
+
+@pytest.mark.parametrize("value", ["true", "yes", "2"])
+def test_a_switch_that_is_neither_0_nor_1_spends_nothing(
+    online: Station, emulator: Emulator, value: str
+) -> None:
+    online.rendered(1)
+    before = emulator.ledger()["answers"]
+    assert f"BATCH: '{value}' is not 0 or 1" in online.error("process", f"BATCH={value}")
+    assert emulator.ledger()["answers"] == before
+    assert online.statuses() == ["rendered"]
