@@ -550,3 +550,22 @@ def test_a_torn_journal_does_not_keep_an_empty_manifest_from_being_made_again(
     online.fetched(folder.name)
     assert online.statuses() == ["completed"] * 2
     assert bought(emulator, before) == [1, 1]
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_manifest_that_was_cut_at_a_line_is_noticed_also_without_the_first_event(
+    online: Station, closed: bool
+) -> None:
+    online.rendered(2, "cut.pdf")
+    batch_id = online.submitted()
+    ended(online, batch_id)
+    folder = online.folders()[0]
+    if closed:  # and with nothing that counts its lines: only the row knows
+        (folder / "requests.jsonl").unlink()
+        write_events(folder, [*events(folder), {"at": "2026-11-01T00:00:00", "event": "settled"}])
+    write_events(folder, [e for e in events(folder) if e["event"] != "built"])
+    manifest = folder / "manifest.jsonl"
+    manifest.write_text(manifest.read_text().splitlines()[0] + "\n")
+    online.make("batch-fetch")
+    online.make("batch-fetch")
+    assert online.statuses() == ["completed"] * 2

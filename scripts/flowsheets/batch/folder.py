@@ -294,14 +294,28 @@ def write_lines(path: Path, lines: Iterable[Any]) -> None:
 def load_batch(folder: Path) -> Batch:
     """Read a folder. Raises `Problem` naming the file and the line where one is damaged."""
     batch = Batch(folder, _read_manifest(folder / "manifest.jsonl"), load_journal(folder))
-    made = batch.last("built", "restored")
-    if made and made.get("pages") not in (None, len(batch.lines)):
+    wanted = _pages_written(batch)
+    if wanted not in (None, len(batch.lines)):
         raise Problem(
             folder / "manifest.jsonl",
-            f"has {len(batch.lines)} lines, and was written with {made['pages']}",
+            f"has {len(batch.lines)} lines, and was written with {wanted}",
             _fix(folder / "manifest.jsonl"),
         )
     return batch
+
+
+def _pages_written(batch: Batch) -> Any:
+    """How many lines the manifest had: from the journal, or else from the requests; None unknown.
+
+    A manifest that was cut at a line's end looks whole.
+    """
+    made = batch.last("built", "restored")
+    if made:
+        return made.get("pages")
+    if not batch.requests.is_file():
+        return None
+    with batch.requests.open("rb") as file:
+        return sum(1 for _ in file)
 
 
 def batch_folders(data_root: Path, place: Callable[[Path], Path] = paths.batches) -> list[Path]:

@@ -47,9 +47,22 @@ def lost_folders(db: Database, data_root: Path) -> None:
     for batch_id in sorted(out - {b.batch_id for b in _loadable(open_folders(data_root, db))}):
         closed = [b for b in _loadable(batch_folders(data_root)) if b.batch_id == batch_id]
         if closed:
+            _add_lines_of_rows(closed[-1], db)
             closed[-1].add("reopened", reason="jobs.db has pages that are still submitted")
         else:
             _restore(batch_id, db, data_root)
+
+
+def _add_lines_of_rows(batch: Batch, db: Database) -> None:
+    """Lines that the manifest lost, of pages that jobs.db has in the batch."""
+    known = {line["index"]: line for line in batch.lines}
+    lines = _from_rows(batch.folder, db, batch.batch_id) | known
+    if len(lines) == len(known):
+        return
+    files.put_aside(batch.folder / "manifest.jsonl")
+    write_lines(batch.folder / "manifest.jsonl", (line for _, line in sorted(lines.items())))
+    batch.add("restored", pages=len(lines))
+    warn(f"{batch.folder}: its manifest was cut, and is made again from jobs.db")
 
 
 def mend_manifest(folder: Path, db: Database) -> bool:
