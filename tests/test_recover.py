@@ -569,3 +569,23 @@ def test_a_manifest_that_was_cut_at_a_line_is_noticed_also_without_the_first_eve
     online.make("batch-fetch")
     online.make("batch-fetch")
     assert online.statuses() == ["completed"] * 2
+
+
+@pytest.mark.parametrize("mode", ["process", "batch"])
+def test_a_backup_from_before_a_retry_gets_its_result_back_at_no_cost(
+    online: Station, emulator: Emulator, mode: str
+) -> None:
+    pdf = f"before-{mode}.pdf"
+    online.rendered(1, pdf)
+    if mode == "process":
+        online.good("process")
+    else:
+        online.fetched(online.submitted())
+    before, backup = billed(emulator.ledger()), (online.data / "jobs.db").read_bytes()
+    text = online.result(1, pdf)["comments_raw"]
+    online.good("retry", f"PDF={pdf}", "PAGE=1")
+    (online.data / "jobs.db").write_bytes(backup)
+    assert "1 results written again" in online.good("rebuild")
+    assert online.statuses() == ["completed"]
+    assert online.result(1, pdf)["comments_raw"] == text
+    assert billed(emulator.ledger()) == before

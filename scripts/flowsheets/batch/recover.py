@@ -192,7 +192,7 @@ def _apply_unknown(
         gone = _result_is_gone(db, settings.data_root, page)
         if not answers or page in fetchs or (page in known and not gone):
             continue
-        wanted = line["index"] not in batch.retried and page not in holders
+        wanted = (gone or line["index"] not in batch.retried) and page not in holders
         outcomes.append(reader.outcome(line, answers, wanted))
     _apply(db, settings.data_root, [o for o in outcomes if _was_billed(o)], batch.batch_id, found)
 
@@ -392,7 +392,8 @@ def _changed_responses(db: Database, data_root: Path) -> Iterator[tuple[str, str
 def _unknown_responses(db: Database, settings: Settings, page: PageId) -> list[Outcome]:
     """Responses on disk without a row in `usage`, oldest first; all where the result is gone.
 
-    One that was set aside by `make retry`, or whose page is out in a batch, is recorded alone.
+    One from before a `make retry`, or whose page is out in a batch, is recorded alone; where a
+    completed page has lost its result, the one from before is better than none.
     """
     saved = paths.real_time_responses(settings.data_root, page)
     if not saved:
@@ -405,7 +406,7 @@ def _unknown_responses(db: Database, settings: Settings, page: PageId) -> list[O
         if paths.asked_for(path)[0] in known and not gone:
             continue
         outcome = read_saved(page, path, job.get("model_version") or settings.model)
-        alone = paths.was_retried(path) or job.get("status") == "submitted"
+        alone = (paths.was_retried(path) and not gone) or job.get("status") == "submitted"
         outcomes.append(outcome._replace(reading=None) if alone else outcome)
     return _with_the_newest_page(outcomes)
 
