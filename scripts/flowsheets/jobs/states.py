@@ -294,14 +294,6 @@ def all_pages(db: Database) -> Iterator[PageId]:
         yield PageId(*row)
 
 
-def pages_of_pdf(db: Database, pdf_path: str) -> list[PageId]:
-    """The pages of a PDF that have jobs, in order."""
-    found = db.execute(
-        "SELECT page_number FROM jobs WHERE pdf_path = ? ORDER BY page_number", [pdf_path]
-    )
-    return [PageId(pdf_path, number) for (number,) in found]
-
-
 def without_result(db: Database, data_root: Path) -> Iterator[PageId]:
     """Completed pages whose result is not on disk, in order."""
     for page in in_status(db, "completed"):
