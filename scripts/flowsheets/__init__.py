@@ -23,6 +23,8 @@ page/      one page
   response   the API's response: the page in it, or the reason why there is none
   envelope   the objects in its text, whatever was written around them
   mend       small deviations from the shape, put right and named
+  shapes     its file in every shape that the existing pipeline writes or accepts
+  verified   a page that a person verified: its two files, who and when
 
 gemini/    the Gemini API
   client     the SDK's client, and its errors as ours
@@ -60,7 +62,6 @@ batch/     a batch, from pages to results
 index/     flowsheets.db
   tables     its tables and views, and how it is opened
   texts      which file holds a page's text: its result, or what a person verified
-  shapes     a page's file as the index takes it
   from_results  one text as rows
   artists    artist and track of a row, and by which rule
   doubts     what makes one page's text suspicious by itself
