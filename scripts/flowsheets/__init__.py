@@ -46,6 +46,12 @@ jobs/      jobs.db
   pdfs       the PDFs that discover has seen, and from which of them each page was drawn
   date_checks  pages whose date contradicts their PDF's name
 
+accuracy/  how right a reading is
+  words      what of a text is compared, strictly and leniently
+  align      which row of one reading is which row of another
+  score      counts of a page that add up, and the figures made of them
+  intervals  how sure a figure is, and two readings of the same pages
+
 batch/     a batch, from pages to results
   folder     its folder: manifest, requests, journal; the batch's state machine, drawn
   build      pages to a folder, within the limits
