@@ -9,7 +9,8 @@ as a whole, and outweighs no other. What a page without any text has extra shows
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Self
 
 from rapidfuzz.distance import Levenshtein
@@ -31,6 +32,7 @@ class Counts(Counter[str]):
 
     pages, unread                       with a result; of these `unread` have none, all rows missing
     rows, read                          of the truth; that were read
+    found                               of both
     equal, text, shifted, missing, extra   pairs by kind
     <form>.edits, .letters              characters, <form> being strict or lenient
     <form>.word_edits, .words
@@ -47,7 +49,17 @@ class Counts(Counter[str]):
         return total
 
 
-Figure = Callable[[Counts], float | None]
+@dataclass(frozen=True)
+class Ratio:
+    """A figure: the share of one count in another, both by name; None where there is nothing to be
+    a part of.
+    """
+
+    part: str
+    whole: str
+
+    def __call__(self, counts: Counts) -> float | None:
+        return counts[self.part] / counts[self.whole] if counts[self.whole] else None
 
 
 def total(pages: Iterable[Counts]) -> Counts:
@@ -92,40 +104,12 @@ def of_pairs(truth: PageReading, read: PageReading | None, blocks: list[list[Pai
 # --- figures ------------------------------------------------------------------------------------
 
 
-def cer(counts: Counts) -> float | None:
-    """Characters in error, strictly."""
-    return share(counts, "strict.edits", "strict.letters")
-
-
-def cer_lenient(counts: Counts) -> float | None:
-    """Characters in error, without case, punctuation and blanks."""
-    return share(counts, "lenient.edits", "lenient.letters")
-
-
-def wer(counts: Counts) -> float | None:
-    """Words in error, strictly."""
-    return share(counts, "strict.word_edits", "strict.words")
-
-
-def wer_lenient(counts: Counts) -> float | None:
-    """Words in error, without case and punctuation."""
-    return share(counts, "lenient.word_edits", "lenient.words")
-
-
-def row_recall(counts: Counts) -> float | None:
-    """Rows of the truth that were read, however well and wherever they stand."""
-    found = counts["rows"] - counts["missing"]
-    return found / counts["rows"] if counts["rows"] else None
-
-
-def row_precision(counts: Counts) -> float | None:
-    """Rows that were read and are in the truth."""
-    return (counts["read"] - counts["extra"]) / counts["read"] if counts["read"] else None
-
-
-def share(counts: Counts, part: str, whole: str) -> float | None:
-    """A part of a whole, 1 at most; None where there is nothing to be a part of."""
-    return min(counts[part] / counts[whole], 1.0) if counts[whole] else None
+cer = Ratio("strict.edits", "strict.letters")  # characters in error
+cer_lenient = Ratio("lenient.edits", "lenient.letters")
+wer = Ratio("strict.word_edits", "strict.words")  # words in error
+wer_lenient = Ratio("lenient.word_edits", "lenient.words")
+row_recall = Ratio("found", "rows")  # rows of the truth that were read, wherever they stand
+row_precision = Ratio("found", "read")  # rows that were read and are in the truth
 
 
 # --- counting -----------------------------------------------------------------------------------
@@ -136,6 +120,7 @@ def _count_row(counts: Counts, pair: Pair) -> None:
     truth, read = pair.truth, pair.read
     counts["rows"] += truth is not None
     counts["read"] += read is not None
+    counts["found"] += bool(truth and read)
     noted = _note(truth.notes) if truth else EXTRA
     counts[f"notes.{noted}.{_note(read.notes) if read else MISSING}"] += 1
     right = {form: bool(truth and read) for form in FORMS}
