@@ -31,7 +31,7 @@ from flowsheets.jobs import database, states
 def main(form: str, a: str, b: str) -> None:
     """Say how right the readings are."""
     data_root = settings.load().data_root
-    folder = readings.folder(a or "results", data_root, "A")
+    folder = readings.folder(a, data_root, "A")
     known = _known(data_root, folder)
     for path, why in known.truth.unusable.items():
         warn(f"{path} {why}: not counted")
