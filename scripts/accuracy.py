@@ -56,13 +56,8 @@ def _known(data_root: Path, folder: Path) -> _Known:
         if path
     }
     found = truth.gather(data_root, saved, sample.read(sample.file(data_root)))
-    by_name: dict[tuple[str, int], list[str]] = {}
-    for name in readings.names(folder):
-        pdf, _, leaf = name.rpartition("/")
-        if leaf.removeprefix("page-").isdigit():
-            key = (pdf.rpartition("/")[2], int(leaf.removeprefix("page-")))
-            by_name.setdefault(key, []).append(name)
-    return _Known(found, partial.gather(data_root, by_name, found.unusable))
+    asked = partial.gather(data_root, lambda: readings.names(folder), found.unusable)
+    return _Known(found, asked)
 
 
 def _measure(known: _Known, folder: Path, data_root: Path, form: str) -> None:

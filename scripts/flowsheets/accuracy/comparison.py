@@ -105,10 +105,11 @@ def agreement_lines(counted: list[Counts]) -> Iterator[str]:
     stated = []
     for side in ("a", "b"):
         for word in score.CONFIDENCES:
-            figure = agreement.by_confidence(side, word)
-            differ = with_interval(intervals.interval(counted, figure), pages)
-            stated.append([f"{side.upper()}, {word}", f"{total[figure.whole]:,}", *differ])
-    stated_head = ("stated confidence", "rows", "not so in the other", "95 %")
+            figures = agreement.by_confidence(side, word)
+            ends = [with_interval(intervals.interval(counted, one), pages) for one in figures]
+            rows = f"{total[figures[0].whole]:,}"
+            stated.append([f"{side.upper()}, {word}", rows, *ends[0], *ends[1]])
+    stated_head = ("stated confidence", "rows", "other text", "95 %", "characters", "95 %")
     yield tabulate(stated, stated_head, disable_numparse=True)
 
 
@@ -149,7 +150,12 @@ def agreement_as_json(counted: list[Counts]) -> dict[str, Any]:
         "rows_of_b_alone": total["lone.b"],
         "confidence": {
             side: {
-                word: _share(counted, agreement.by_confidence(side, word), total)
+                word: {
+                    name: _share(counted, figure, total)
+                    for name, figure in zip(
+                        ("rows", "characters"), agreement.by_confidence(side, word), strict=True
+                    )
+                }
                 for word in score.CONFIDENCES
             }
             for side in ("a", "b")
