@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 from flowsheets import settings
 from flowsheets.errors import Command, Count, Problem, warn
-from flowsheets.index import from_jobs, reviews, tables, texts, update
-from flowsheets.index.update import Stamp
+from flowsheets.index import from_jobs, reviews, stamps, tables, texts, update
+from flowsheets.index.stamps import Stamp
 from flowsheets.jobs import database, date_checks
 from flowsheets.page import form
 from flowsheets.settings import Settings
@@ -70,7 +70,7 @@ def _unmeasured(db: Database, data_root: Path) -> list[tuple[str, Path, Stamp]]:
         " WHERE image_path IS NOT NULL AND entry_count IS NOT NULL ORDER BY pdf_path, page_number"
     )
     stamped = [
-        (page, data_root / path, update.stamp(data_root / path)) for page, path in images.fetchall()
+        (page, data_root / path, stamps.of(data_root / path)) for page, path in images.fetchall()
     ]
     return [(page, path, stamp) for page, path, stamp in stamped if known.get(page) != stamp]
 
