@@ -275,15 +275,10 @@ def _name_djs(db: Database) -> None:
         folded: min((-count, writing) for writing, count in counts.items())[1]
         for folded, counts in writings.items()
     }
-    wrong = [
-        (names[dj.casefold()], page, position)
-        for dj, page, position in db.execute(
-            "SELECT dj, page, position FROM blocks WHERE dj IS NOT NULL"
-        )
-        if dj != names[dj.casefold()]
-    ]
+    found = db.execute("SELECT DISTINCT dj FROM blocks WHERE dj IS NOT NULL").fetchall()
+    wrong = [(names[dj.casefold()], dj) for (dj,) in found if dj != names[dj.casefold()]]
     for table in ("blocks", "entries"):
-        _many(db, f"UPDATE {table} SET dj = ? WHERE page = ? AND position = ?", wrong)
+        _many(db, f"UPDATE {table} SET dj = ? WHERE dj = ?", wrong)
     db.execute("DELETE FROM djs")
     db.execute(
         "INSERT INTO djs SELECT dj, count(*), count(DISTINCT b.page), sum(play_count),"
