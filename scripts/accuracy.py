@@ -21,7 +21,7 @@ from flowsheets.accuracy.readings import Readings
 from flowsheets.accuracy.truth import Truth
 from flowsheets.errors import Command, OneOf, Problem, warn
 from flowsheets.index import texts
-from flowsheets.jobs import database, states
+from flowsheets.jobs import database
 
 
 @click.command(cls=Command)
@@ -49,12 +49,8 @@ class _Known(NamedTuple):
 
 
 def _known(data_root: Path, folder: Path) -> _Known:
-    rows = list(states.all_rows(database.connect(data_root)))
-    saved = {
-        paths.page_name(page): path
-        for page, (path, _) in texts.saved(rows, data_root).items()
-        if path
-    }
+    verified = texts.saved(database.connect(data_root), data_root)
+    saved = {paths.page_name(page): path for page, (path, _) in verified.items() if path}
     found = truth.gather(data_root, saved, sample.read(sample.file(data_root)))
     asked = partial.gather(data_root, lambda: readings.names(folder), found.unusable)
     return _Known(found, asked)
