@@ -360,3 +360,27 @@ def test_a_wrong_format_is_one_line(station: Station) -> None:
 def test_without_results_one_line_says_so(station: Station) -> None:
     truth(station, 1, sheet(*rows(*TEXTS)))
     assert "results: is missing" in station.error("accuracy")
+
+
+def test_a_folder_of_a_name_that_is_no_text_is_a_line(station: Station) -> None:
+    pdf = "1990/two  blanks\u00a0é.pdf"
+    truth(station, 1, sheet(*rows(*TEXTS)), pdf=pdf)
+    put(station, 1, sheet(*rows(*TEXTS)), pdf)
+    odd = station.data / "truth" / "odd\udcff" / "page-01.json"
+    odd.parent.mkdir()
+    odd.write_text("{}")
+    done = station.make("accuracy", "FORMAT=json")
+    assert done.returncode == 0
+    assert "not UTF-8" in done.stderr
+    found = json.loads(done.stdout)
+    assert len(found["truth"]["unusable"]) == len(found["truth"]["pages"]) == 1
+    assert "is not a folder" in station.error("accuracy", "A=~nobody-of-that-name/x")
+
+
+def test_a_verified_page_whose_file_is_gone_is_a_line(station: Station) -> None:
+    both(station, 1, *TEXTS)
+    put(station, 2, sheet())
+    save(station, 2, sheet()).unlink()
+    done = station.make("accuracy")
+    assert done.returncode == 0
+    assert "page 2: not counted" in done.stderr

@@ -103,6 +103,7 @@ def gather(
     for path in there:
         try:
             name = _page(path, folder, pages)
+            name.encode()  # a ValueError where it holds bytes that no text has
             found.append(PartialPage(name, Partial.model_validate_json(path.read_bytes()), path))
         except (OSError, ValueError) as error:
             why = shapes.why(error)

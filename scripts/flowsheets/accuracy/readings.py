@@ -1,6 +1,7 @@
 """A folder of readings: files of results, whatever read them."""
 
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,9 +49,11 @@ def folder(given: str, data_root: Path, variable: str) -> Path:
             fix = "make process, or make batch-submit and make batch-fetch"
             raise Problem(paths.results(data_root), "is missing", fix)
         return paths.results(data_root)
-    for path in (data_root / Path(text).expanduser(), Path(text).expanduser().absolute()):
-        if path.is_dir():
-            return path
+    with suppress(RuntimeError):  # ~ of a user that is not there
+        path = Path(text).expanduser()
+        for place in (data_root / path, path.absolute()):
+            if place.is_dir():
+                return place
     raise Problem(
         variable,
         f"{display.shortened(text, 200)!r} is not a folder, here or under {data_root}",
