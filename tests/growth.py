@@ -62,7 +62,7 @@ def measure_ink(data: Path) -> None:
             sql = "SELECT position, rows_read FROM blocks WHERE page = ?"
             read = dict(db.execute(sql, [page]).fetchall())
             row = [page, *stamps.of(data / image), *(read[one] for one in POSITIONS), *[0] * 8]
-            db.conn.execute(f"INSERT INTO ink VALUES ({', '.join('?' * len(row))})", row)
+            db.conn.execute(f"INSERT OR REPLACE INTO ink VALUES ({', '.join('?' * len(row))})", row)
 
 
 def _complete(
@@ -86,6 +86,7 @@ def _result(page: PageId, reading: dict[str, Any]) -> bytes:
     own = copy.deepcopy(reading)
     own |= {"page_date_raw": "4/1/90", "model_version": MODEL, "extracted_at": AT}
     for quadrant in own["quadrants"]:
+        quadrant["jock_raw"] = f"{quadrant['jock_raw']} {page.pdf_path[:4]}"  # DJs come and go
         for entry in quadrant["entries"]:
             entry["raw_text"] += f" {page.pdf_path[:6]}{page.page_number}"
     return json.dumps(own, indent=2).encode()
