@@ -28,10 +28,10 @@ LINE_BYTES = 200  # key, quotes and braces around a request, at the most
 CacheMaker = Callable[[str], tuple[str, int] | None]
 
 
-def sized(pages: Iterable[PageId], settings: Settings) -> Iterator[tuple[PageId, int]]:
+def sized(pages: Iterable[PageId], settings: Settings) -> list[tuple[PageId, int]]:
     """Each page with the bytes of its line in requests.jsonl, at the most, from its PNG's size."""
     overhead = len(orjson.dumps(page_request("", settings))) + LINE_BYTES
-    return ((page, overhead + _base64_bytes(settings.data_root, page)) for page in pages)
+    return [(page, overhead + _base64_bytes(settings.data_root, page)) for page in pages]
 
 
 def split(
