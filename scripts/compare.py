@@ -7,7 +7,6 @@ Changes no job and no result: all of it is under compare/, and is shown again la
 billed once in each mode.
 """
 
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from sqlite_utils import Database
 from tqdm import tqdm
 
 from flowsheets import files, lock, paths, settings
-from flowsheets.batch import budget, build, compare, fetch, results, submit
+from flowsheets.batch import aside, budget, compare
 from flowsheets.batch.compare import Way
 from flowsheets.batch.folder import Batch, Line, batch_folders, load_batch, new_name
 from flowsheets.errors import Command, Count, Problem
@@ -30,6 +29,7 @@ from flowsheets.money.estimate import Basis
 from flowsheets.settings import Settings
 
 LIMIT = 5
+NAME = aside.Name("make compare", "compare")
 
 
 @click.command(cls=Command)
@@ -63,14 +63,8 @@ def _begin(db: Database, config: Settings, limit: int) -> Batch:
     basis = estimate.basis(db, config)
     budget.hold_to_limit(db, config, len(pages), ("batch", "realtime"))
     click.echo(_estimate(config, len(pages), basis))
-    for part in paths.comparisons(config.data_root).glob(".*.part"):  # a kill left it
-        shutil.rmtree(part, ignore_errors=True)
     folder = paths.comparisons(config.data_root) / new_name(datetime.now(UTC))
-    with tqdm(total=len(pages), desc="build", unit=" pages", disable=None, leave=False) as bar:
-        built = build.write_folder(folder, pages, config, None, bar)
-    if built is None:
-        raise Problem("compare", "the pages' images are gone", "make render")
-    return load_batch(folder)
+    return aside.begin(folder, pages, config)
 
 
 def _estimate(config: Settings, pages: int, basis: Basis) -> str:
@@ -83,35 +77,12 @@ def _estimate(config: Settings, pages: int, basis: Basis) -> str:
 
 def _go_on(batch: Batch, db: Database, config: Settings) -> bool:
     """One step further; whether all answers are there."""
-    if not batch.bound:
-        submit.send(batch, None, config)
+    aside.send(batch, config, NAME)
     _ask_now(batch, compare.model(batch), db)
-    try:
-        operation = fetch.ask(batch)
-        has_file = fetch.have_file(batch) or fetch.download(batch, operation)
-    except ApiProblem as problem:
-        if not problem.gone:
-            raise
-        raise Problem(
-            batch.batch_id,
-            f"it, or its result file, is gone ({problem.what})",
-            f"make compare tries again; to give it up and compare anew, remove {batch.folder}",
-        ) from problem
-    if not operation.ended or (fetch.must_have_file(operation) and not has_file):
-        click.echo(f"{batch.batch_id} is {operation.state}. Next: make compare, to finish")
-        return False
-    if not has_file:
-        submit.clean_up(batch)
-        batch.add("refused", reason=operation.state)
-        raise Problem(batch.batch_id, f"ended as {operation.state}", "make compare begins anew")
-    with database.transaction(db):  # whatever the file is worth, it was billed
-        usage.note(db, (usage.row(paid) for paid in compare.of_batch(batch).paid))
-    check = results.check_file(batch)
-    if check.faults:
-        raise Problem(batch.responses, check.faults[0], "Look at it, or remove the folder")
-    submit.clean_up(batch)
-    batch.add("settled")
-    return True
+    if aside.go_on(batch, db, config, NAME):
+        return True
+    click.echo(aside.says(batch, NAME))
+    return False
 
 
 def _ask_now(batch: Batch, model: str, db: Database) -> None:

@@ -55,6 +55,7 @@ batch/     a batch, from pages to results
   images     whether a page still shows what was sent
   recover    jobs.db brought in line with the folders
   restore    a folder that was lost, from jobs.db
+  aside      a batch whose responses change no job: for comparisons and second readings
   compare    the same pages in both modes, side by side
 
 index/     flowsheets.db

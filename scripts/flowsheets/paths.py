@@ -41,6 +41,11 @@ def comparisons(data_root: Path) -> Path:
     return data_root / "compare"
 
 
+def second_readings(data_root: Path) -> Path:
+    """The folder of the second readings' folders."""
+    return data_root / "second"
+
+
 def png(data_root: Path, page: PageId) -> Path:
     """The page's upright image."""
     return pngs(data_root) / _stem(page) / f"{_leaf(page)}.png"

@@ -19,6 +19,7 @@ TESTS = {
     "gemini/calls": ("client", "sdk_batch", "sdk_realtime", "sdk_caching", "faults"),
     "gemini/client": ("client", "process", "faults"),
     "gemini/operation": ("client", "evidence", "status", "fetch"),
+    "batch/aside": ("aside", "compare"),
     "batch/budget": ("send", "estimate", "submit", "build_requests", "compare"),
     "batch/build": ("build_requests", "submit", "caching"),
     "batch/compare": ("compare",),

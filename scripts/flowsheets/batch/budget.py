@@ -8,7 +8,7 @@ from decimal import Decimal
 from sqlite_utils import Database
 
 from flowsheets import paths
-from flowsheets.batch.folder import Batch, load_batch, open_folders
+from flowsheets.batch.folder import Batch, aside_folders, load_batch, open_folders
 from flowsheets.errors import Problem
 from flowsheets.jobs import states
 from flowsheets.money import estimate, prices
@@ -73,15 +73,17 @@ def still_out(db: Database) -> int:
 
 def _out(db: Database, settings: Settings, sent: bool) -> Iterator[tuple[Batch, tuple[str, ...]]]:
     """Batches whose results are not applied yet, and the modes that their pages are read in."""
-    for found, modes in (
-        (open_folders(settings.data_root, db), ("batch",)),
-        (open_folders(settings.data_root, place=paths.comparisons), ("batch", "realtime")),
-    ):
-        for folder in found:
-            with suppress(Problem):  # a damaged folder is reported by the command that works on it
-                batch = load_batch(folder)
-                if batch.may_be_sent or not sent:
-                    yield batch, modes
+    for folder in (*open_folders(settings.data_root, db), *aside_folders(settings.data_root)):
+        with suppress(Problem):  # a damaged folder is reported by the command that works on it
+            batch = load_batch(folder)
+            if batch.open and (batch.may_be_sent or not sent):
+                yield batch, _modes(batch, settings)
+
+
+def _modes(batch: Batch, settings: Settings) -> tuple[str, ...]:
+    """A comparison of both modes has one folder for both."""
+    both = batch.folder.parent == paths.comparisons(settings.data_root)
+    return ("batch", "realtime") if both else batch.modes
 
 
 def _held(db: Database, settings: Settings, batch: Batch, modes: tuple[str, ...]) -> Decimal | None:

@@ -56,6 +56,7 @@ def write_folder(
     make_cache: CacheMaker | None,
     bar: "tqdm[None]",
     sequence: int = 0,
+    modes: tuple[str, ...] = ("batch",),
 ) -> dict[str, Any] | None:
     """Write the folder; returns its journal's first event, {pages, bytes, …}.
 
@@ -106,6 +107,8 @@ def write_folder(
     facts["model"] = config.model  # in no request; what was estimated is what is asked
     facts["max_output_tokens"] = config.max_output_tokens  # the two that decide what it may cost
     facts["thinking"] = config.thinking
+    if modes != ("batch",):
+        facts["modes"] = modes
     if cache:
         name, tokens = cache
         facts |= {"cached_content": name, "cached_tokens": tokens}

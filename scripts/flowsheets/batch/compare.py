@@ -13,7 +13,7 @@ import orjson
 from rapidfuzz.distance import Levenshtein
 
 from flowsheets import paths
-from flowsheets.batch import results
+from flowsheets.batch import aside, results
 from flowsheets.batch.folder import Batch, page_of
 from flowsheets.money import usage
 from flowsheets.page import response
@@ -79,18 +79,13 @@ def of_real_time(batch: Batch) -> Way:
     for line in batch.lines:
         for saved in _saved(batch, line["index"]):
             at, _ = paths.asked_for(saved)
-            _add(way, batch, line["index"], _json(saved.read_bytes()), None, at)
+            _add(way, batch, line["index"], _json(saved.read_bytes()), at)
     return way
 
 
 def of_batch(batch: Batch) -> Way:
-    """The answers in the batch's result file, matched by key."""
-    way = Way()
-    for line, answers in results.by_line(batch, results.check_file(batch)):
-        for answer in answers:
-            body = answer.get("response")
-            _add(way, batch, line["index"], body, batch.batch_id, batch.asked_at or "")
-    return way
+    """The answers in the batch's result file."""
+    return Way(aside.paid(batch), aside.readings(batch))
 
 
 def difference(now: Way, later: Way) -> Difference:
@@ -109,15 +104,13 @@ def difference(now: Way, later: Way) -> Difference:
     return total
 
 
-def _add(way: Way, batch: Batch, index: int, answer: Any, batch_id: str | None, at: str) -> None:
-    if not isinstance(answer, dict):
-        return  # an error, which is not paid for
-    mode = "batch" if batch_id else usage.mode(answer, "realtime")
+def _add(way: Way, batch: Batch, index: int, answer: Any, at: str) -> None:
+    mode = usage.mode(answer, "realtime")
     version = results.model_version(answer, model(batch))
     page = page_of(batch.lines[index])
     counted = usage.tokens(answer)
     way.paid.append(
-        usage.Answer(page, batch_id, mode, model(batch), version, counted, at, batch.thinking)
+        usage.Answer(page, None, mode, model(batch), version, counted, at, batch.thinking)
     )
     reading = response.read(answer)
     if isinstance(reading, PageReading):

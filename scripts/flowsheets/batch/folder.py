@@ -169,6 +169,12 @@ class Batch:
         return self.operation.model
 
     @property
+    def modes(self) -> tuple[str, ...]:
+        """The modes in which each of its pages is read: `batch`, but for comparisons."""
+        built = self.last("built")
+        return tuple((built or {}).get("modes") or ("batch",))
+
+    @property
     def asked_at(self) -> str | None:
         """When the batch was created, ISO in UTC."""
         noted = self.last("create_sent") or self.last("created")
@@ -323,7 +329,18 @@ def batch_folders(data_root: Path, place: Callable[[Path], Path] = paths.batches
 
     `place` is `paths.batches`, or `paths.comparisons`, whose folders are batches' as well.
     """
-    root = place(data_root)
+    return _folders_in(place(data_root))
+
+
+def aside_folders(data_root: Path) -> list[Path]:
+    """Every batch's folder that changes no job: comparisons, their settings, second readings."""
+    comparisons = paths.comparisons(data_root)
+    each = (path for path in comparisons.glob("[!.]*") if path.is_dir())
+    roots = (comparisons, *sorted(each), paths.second_readings(data_root))
+    return [folder for root in roots for folder in _folders_in(root)]
+
+
+def _folders_in(root: Path) -> list[Path]:
     if not root.is_dir():
         return []
     ours = ("manifest.jsonl", "journal.jsonl", "requests.jsonl", "batch.json", "responses.jsonl")

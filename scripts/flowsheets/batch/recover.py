@@ -22,7 +22,15 @@ from sqlite_utils import Database
 
 from flowsheets import lock, paths
 from flowsheets.batch import restore, results
-from flowsheets.batch.folder import CLOSED, Batch, batch_folders, load_batch, open_folders, page_of
+from flowsheets.batch.folder import (
+    CLOSED,
+    Batch,
+    aside_folders,
+    batch_folders,
+    load_batch,
+    open_folders,
+    page_of,
+)
 from flowsheets.batch.results import Outcome, Tally
 from flowsheets.errors import Problem
 from flowsheets.jobs import database, folders, pauses, states
@@ -440,15 +448,14 @@ def read_saved(page: PageId, saved: Path, model: str, thinking: str | None = "un
 
 
 def _record_comparisons(db: Database, settings: Settings, found: Found) -> None:
-    """What comparisons were billed, from their own folders."""
-    from flowsheets.batch import compare  # with what it compares by, wanted by a rebuild alone
+    """What comparisons and second readings were billed, from their own folders."""
+    # With what they compare by, wanted by a rebuild alone.
+    from flowsheets.batch import aside, compare
 
-    for folder in batch_folders(settings.data_root, paths.comparisons):
+    for folder in aside_folders(settings.data_root):
         with suppress(Problem):
             batch = load_batch(folder)
-            billed = [*compare.of_real_time(batch).paid]
-            if batch.responses.exists():
-                billed += compare.of_batch(batch).paid
+            billed = [*compare.of_real_time(batch).paid, *aside.paid(batch)]
             with database.transaction(db):
                 before = db.conn.total_changes
                 usage.note(db, map(usage.row, billed))
