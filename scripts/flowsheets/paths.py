@@ -93,6 +93,11 @@ def real_time_response(data_root: Path, page: PageId, at: str, mode: str = "real
     return responses_folder(data_root, page) / f"{name}.json"
 
 
+def real_time_runs(data_root: Path) -> Path:
+    """How real-time runs asked for their responses."""
+    return data_root / "responses" / "asked.jsonl"
+
+
 def asked_for(saved: Path) -> tuple[str, str]:
     """When and in which mode a real-time response was asked for, by its name: (ISO UTC, mode)."""
     at = saved.name.removesuffix(".json").removesuffix(_RETRIED).partition(".")[2]

@@ -18,6 +18,7 @@ TOP = Path(__file__).resolve().parents[2]  # where the Makefile and .env are
 MEDIA_RESOLUTIONS = ("low", "medium", "high", "ultra_high")
 CACHES = ("auto", "off")
 THINKING = ("minimal", "low", "medium", "high")
+ANSWERS = ("full", "lean")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Settings:
 
     Folders are absolute. `submit_grace` is in seconds, `max_usd` in dollars (None: no limit),
     `max_output_tokens` in tokens of one response, the other numbers are counts. `thinking` is one
-    of THINKING, or None for the model's own level.
+    of THINKING, or None for the model's own level; `answer` is one of ANSWERS.
     """
 
     model: str
@@ -42,6 +43,7 @@ class Settings:
     cache: str
     max_output_tokens: int
     thinking: str | None
+    answer: str = "full"
 
 
 def load() -> Settings:
@@ -62,6 +64,7 @@ def load() -> Settings:
         # A page takes 2,600 tokens, and thinking comes on top; the models' own ceiling is 65,536.
         max_output_tokens=_number("MAX_OUTPUT_TOKENS", 32_768, least=1),
         thinking=_one_of("GEMINI_THINKING", "", ("", *THINKING)) or None,
+        answer=_one_of("GEMINI_ANSWER", "full", ANSWERS),
     )
 
 

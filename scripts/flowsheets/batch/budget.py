@@ -63,6 +63,7 @@ def as_built(batch: Batch, settings: Settings) -> Settings:
         model=built.get("model") or settings.model,
         max_output_tokens=built.get("max_output_tokens") or MODELS_CEILING,
         thinking=built.get("thinking"),
+        answer=built.get("answer") or "full",
     )
 
 

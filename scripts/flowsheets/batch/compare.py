@@ -110,7 +110,9 @@ def _add(way: Way, batch: Batch, index: int, answer: Any, at: str) -> None:
     page = page_of(batch.lines[index])
     counted = usage.tokens(answer)
     way.paid.append(
-        usage.Answer(page, None, mode, model(batch), version, counted, at, batch.thinking)
+        usage.Answer(
+            page, None, mode, model(batch), version, counted, at, batch.thinking, **batch.asked
+        )
     )
     reading = response.read(answer)
     if isinstance(reading, PageReading):

@@ -38,6 +38,7 @@ from flowsheets import clock, files, paths
 from flowsheets.errors import Problem
 from flowsheets.gemini.operation import Operation
 from flowsheets.jobs import folders
+from flowsheets.page import prompts
 from flowsheets.paths import PageId
 
 State = Literal[
@@ -193,6 +194,25 @@ class Batch:
         """The level in every request; None: the model's own. `unknown` without a journal."""
         built = self.last("built")
         return built.get("thinking") if built else "unknown"
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What is kept of its requests beside each response, see `request.identity`.
+
+        Of a folder from before that was kept, the requests say which prompt they have.
+        """
+        built = self.last("built") or {}
+        kept = {name: built.get(name) for name in ("answer", "prompt", "request")}
+        if not kept["prompt"]:
+            kept["prompt"] = prompts.of_request(self._first_request())
+        return kept
+
+    def _first_request(self) -> Any:
+        try:
+            with self.requests.open("rb") as file:
+                return orjson.loads(file.readline())["request"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     @property
     def cached_content(self) -> str | None:
