@@ -4,12 +4,15 @@ import json
 from dataclasses import replace
 
 import pytest
+from sqlite_utils import Database
 
+from emulator_process import wait_for
 from flowsheets import paths, settings
 from flowsheets.batch import runs
 from flowsheets.batch.folder import load_batch
 from flowsheets.page import prompts, request
-from station import Station
+from flowsheets.paths import PageId
+from station import PDF, Station
 
 
 def test_the_prompt_of_today_has_a_line_that_says_what_it_asks_for() -> None:
@@ -104,3 +107,44 @@ def test_a_damaged_list_of_runs_costs_no_response(online: Station) -> None:
     online.good("process")
     first, second = online.usage()
     assert (first["prompt"], second["prompt"]) == (None, prompts.today())
+
+
+def test_a_page_whose_prompt_did_not_ask_for_something_is_on_the_list_of_review(
+    online: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    online.rendered(3)
+    online.good("process", "LIMIT=1")
+    first = prompts.today()
+    known = {first: ["date"], "later": ["date", "type circle", "notes"]}
+    monkeypatch.setattr(prompts, "_asks", lambda: known)
+    monkeypatch.setattr(prompts, "today", lambda: "later")
+    online.good("process", "LIMIT=1")
+    online.good("review")
+    db = Database(online.data / "flowsheets.db")
+    pages = "SELECT page_number, prompt, request FROM pages ORDER BY page_number"
+    requests = [row["request"] for row in online.usage()]
+    assert list(db.execute(pages)) == [
+        (1, first, requests[0]),
+        (2, "later", requests[1]),
+        (3, None, None),
+    ]
+    reviews = "SELECT page, detail FROM reviews WHERE reason = 'older_prompt'"
+    assert list(db.execute(reviews)) == [
+        (
+            paths.page_name(PageId(PDF, 1)),
+            f"It was read with the prompt {first}, which did not ask for: type circle, notes.",
+        )
+    ]
+
+
+def test_a_comparison_says_nothing_of_how_a_result_was_asked_for(online: Station) -> None:
+    online.rendered(1)
+    wait_for(lambda: "readings:" in online.good("compare", GEMINI_THINKING="low"), 60)
+    assert {row["aside"] for row in online.usage()} == {"compare"}
+    online.good("process")
+    wanted = online.usage()[-1]
+    online.good("index")
+    db = Database(online.data / "flowsheets.db")
+    ((request_, mode, usd),) = db.execute("SELECT request, mode, usd FROM pages")
+    assert (request_, mode) == (wanted["request"], "realtime")
+    assert usd == pytest.approx(sum(row["usd"] for row in online.usage()))

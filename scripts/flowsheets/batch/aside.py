@@ -27,6 +27,8 @@ from flowsheets.page.schema import PageReading
 from flowsheets.paths import PageId
 from flowsheets.settings import Settings
 
+KINDS = ("compare", "second")
+
 # Why a page without any line in the result file was not read.
 NO_RESPONSE = results.NO_RESPONSE
 
@@ -202,4 +204,10 @@ def paid(batch: Batch) -> list[usage.Answer]:
         reader.outcome(line, answers, wanted=False).billed
         for line, answers in results.by_line(batch, results.check_file(batch))
     )
-    return [answer for answer in found if answer]
+    return [answer._replace(aside=kind(batch)) for answer in found if answer]
+
+
+def kind(batch: Batch) -> str:
+    """`compare` or `second`: the folder below DATA_ROOT that the batch lies in."""
+    places = [folder.name for folder in batch.folder.parents]
+    return next((name for name in places if name in KINDS), KINDS[0])

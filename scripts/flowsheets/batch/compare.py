@@ -109,11 +109,10 @@ def _add(way: Way, batch: Batch, index: int, answer: Any, at: str) -> None:
     version = results.model_version(answer, model(batch))
     page = page_of(batch.lines[index])
     counted = usage.tokens(answer)
-    way.paid.append(
-        usage.Answer(
-            page, None, mode, model(batch), version, counted, at, batch.thinking, **batch.asked
-        )
+    billed = usage.Answer(
+        page, None, mode, model(batch), version, counted, at, batch.thinking, **batch.asked
     )
+    way.paid.append(billed._replace(aside=aside.kind(batch)))
     reading = response.read(answer)
     if isinstance(reading, PageReading):
         way.readings[index] = reading

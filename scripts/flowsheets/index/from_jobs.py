@@ -21,6 +21,8 @@ COLUMNS = (
     "pdf_first_date",
     "pdf_last_date",
     "mode",
+    "prompt",
+    "request",
     "usd",
     "batch_id",
     "image_path",
@@ -44,7 +46,7 @@ def of_all(jobs_db: Database, data_root: Path) -> Iterator[Row]:
     for job in states.all_rows(jobs_db):
         page = PageId(job["pdf_path"], job["page_number"])
         first, last = dates.span(page.pdf_path) or (None, None)
-        mode, usd = usage.get(page, (None, None))
+        mode, prompt, request, usd = usage.get(page, (None, None, None, None))
         if mode is None and job["batch_id"] and job["status"] == "completed":
             mode = "batch"
         yield {
@@ -56,6 +58,8 @@ def of_all(jobs_db: Database, data_root: Path) -> Iterator[Row]:
             "pdf_first_date": first.isoformat() if first else None,
             "pdf_last_date": last.isoformat() if last else None,
             "mode": mode,
+            "prompt": prompt,
+            "request": request,
             "usd": usd,
             "batch_id": job["batch_id"],
             "image_path": _if_there(paths.png(data_root, page), data_root),
@@ -86,12 +90,20 @@ def _if_there(path: Path, data_root: Path) -> str | None:
     return path.relative_to(data_root).as_posix() if there else None
 
 
-def _usage(jobs_db: Database) -> dict[PageId, tuple[str, float | None]]:
-    """The mode of each page's last billed response, and what all of its responses cost."""
+Usage = tuple[str | None, str | None, str | None, float | None]
+
+
+def _usage(jobs_db: Database) -> dict[PageId, Usage]:
+    """Mode, prompt and request of each page's last billed response, and what all of them cost.
+
+    A response aside makes no result: it counts by what it cost alone.
+    """
     if not jobs_db.table("usage").exists():
         return {}
     found = jobs_db.execute(
-        "SELECT pdf_path, page_number, mode, sum(usd) OVER (PARTITION BY pdf_path, page_number)"
-        " FROM usage ORDER BY requested_at"
+        "SELECT pdf_path, page_number, iif(aside IS NULL, mode, NULL),"
+        " iif(aside IS NULL, prompt, NULL), iif(aside IS NULL, request, NULL),"
+        " sum(usd) OVER (PARTITION BY pdf_path, page_number)"
+        " FROM usage ORDER BY aside IS NULL, requested_at"
     )
-    return {PageId(pdf, number): (mode, usd) for pdf, number, mode, usd in found}
+    return {PageId(pdf, number): (m, p, r, usd) for pdf, number, m, p, r, usd in found}

@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS usage (
 # New to an older table: how the response ended, and what was asked for. Rows from before `answer`
 # are of the full form.
 _ADDED = {"finish_reason": str, "thinking": str, "answer": str, "prompt": str, "request": str}
+_ADDED |= {"aside": str}
 _INDEXES = (
     "CREATE UNIQUE INDEX IF NOT EXISTS idx_usage_batch"
     " ON usage(batch_id, pdf_path, page_number) WHERE batch_id IS NOT NULL",
@@ -95,6 +96,7 @@ class Answer(NamedTuple):
     answer: str | None = None  # full or lean; None: from before there was a lean form
     prompt: str | None = None  # digests of prompt and request (see `page.request.identity`);
     request: str | None = None  # None where they are not known
+    aside: str | None = None  # `compare`, `second`: a response that makes no result
 
 
 def create_table(db: Database) -> None:
@@ -182,7 +184,7 @@ def row(answer: Answer) -> tuple[Any, ...]:
         *answer.page,
         *(answer.batch_id, answer.mode, answer.model, answer.model_version),
         *(*counts, answer.requested_at, finish_reason, answer.thinking),
-        *(answer.answer, answer.prompt, answer.request, *priced),
+        *(answer.answer, answer.prompt, answer.request, answer.aside, *priced),
     )
 
 
@@ -191,7 +193,7 @@ _COLUMNS = (
     *("pdf_path", "page_number", "batch_id", "mode", "model", "model_version"),
     *Tokens._fields[:5],
     *("requested_at", "finish_reason", "thinking", "answer", "prompt", "request"),
-    *("usd", "price_list"),
+    *("aside", "usd", "price_list"),
 )
 
 
