@@ -52,6 +52,13 @@ accuracy/  how right a reading is
   align      which row of one reading is which row of another
   score      counts of a page that add up, and the figures made of them
   intervals  how sure a figure is, and two readings of the same pages
+  sample     pages drawn at random for people to type
+  drafts     a page of truth to be filled in
+  truth      what people typed, and which of it counts
+  partial    some texts that a page must have
+  readings   a folder of results, whatever read them
+  sections   readings measured by the truth of one kind: every figure
+  agreement  how far two readings agree, where no truth is known
 
 batch/     a batch, from pages to results
   folder     its folder: manifest, requests, journal; the batch's state machine, drawn

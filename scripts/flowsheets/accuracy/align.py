@@ -39,13 +39,14 @@ class Pair(NamedTuple):
     read: Entry | None
 
 
-def rows(entries: Sequence[Entry]) -> list[Entry]:
-    """The entries of a block that are rows, by number; those of one number as they were listed.
+def is_row(entry: Entry) -> bool:
+    """Whether the entry has a text, a letter or a note: was typed, where it is of a draft."""
+    return bool(entry.raw_text.strip() or (entry.type_raw or "").strip() or entry.notes)
 
-    One without text, letter and note is none: a row of a draft that was not typed, say.
-    """
-    filled = (e for e in entries if e.raw_text.strip() or (e.type_raw or "").strip() or e.notes)
-    return sorted(filled, key=lambda entry: entry.row_index)
+
+def rows(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries of a block that are rows, by number; those of one number as they were listed."""
+    return sorted(filter(is_row, entries), key=lambda entry: entry.row_index)
 
 
 def align(truth: Sequence[Entry], read: Sequence[Entry]) -> list[Pair]:

@@ -2,9 +2,10 @@
 
 Errors cluster on pages, so pages are drawn, never rows. Plain percentiles of such draws are too
 narrow where few pages carry most errors: of 95 % intervals of 20 pages 83 % held the truth. So each
-draw is measured in its own standard error (the bootstrap-t of Efron and Tibshirani, "An
-Introduction to the Bootstrap", chapter 12.5), the pages' own for a ratio of two sums. How often
-these intervals hold the truth is simulated in tests/test_intervals.py.
+draw is also measured in its own standard error (the bootstrap-t of Efron and Tibshirani, "An
+Introduction to the Bootstrap", chapter 12.5), that of a ratio of two sums; where one page in ten is
+wrong and the others are not, this in turn says too little. Each end is the wider one of the two.
+How often these intervals hold the truth is simulated in tests/test_intervals.py.
 """
 
 from collections.abc import Sequence
@@ -28,8 +29,8 @@ Floats = NDArray[np.float64]
 
 
 class Interval(NamedTuple):
-    """A figure and its 95 % interval; the ends are None for one page, or without a figure. Where no
-    page differs from the others, the interval is a point, and pages are too few to say more.
+    """A figure and its 95 % interval. The ends are None without a figure, and where pages say
+    nothing of it: there is one, or none differs from the others, and all were read without a fault.
     """
 
     value: float | None
@@ -68,6 +69,8 @@ def interval(pages: Sequence[Counts], figure: Ratio, seed: int = SEED) -> Interv
         return Interval(value, None, None)
     counted = _counted(pages, figure)
     error = float(_errors(counted, np.ones((1, len(pages))))[0])
+    if error < ALIKE:
+        return Interval(value, None, None)
     if t := STUDENT.get(len(pages)):
         return Interval(value, *_student_of_share(value, t * error))
     times = _draws(len(pages), seed)
@@ -111,6 +114,8 @@ def _interval_of_difference(
         return Interval(value, None, None)
     a, b = _counted(pages_a, figure), _counted(pages_b, figure)
     error = float(_errors_of_difference(a, b, np.ones((1, len(pages_a))))[0])
+    if error < ALIKE:
+        return Interval(value, None, None)
     if t := STUDENT.get(len(pages_a)):
         return Interval(value, max(value - t * error, -1.0), min(value + t * error, 1.0))
     times = _draws(len(pages_a), seed)
@@ -177,21 +182,22 @@ def _spread(residuals: Floats, times: Floats) -> Floats:
 
 
 def _ends(value: float, error: float, drawn: Floats, errors: Floats) -> tuple[float, float]:
-    """The interval's ends: how far draws lie from the figure, in their own standard errors, is how
-    far the figure lies from the truth. A draw without a figure, or of pages alike, says nothing.
+    """The interval's ends: the draws' percentiles, or, where that is wider, as far from the figure
+    as draws are, in their own standard errors. A draw without a figure is left out, and of the
+    latter one of pages alike.
     """
-    usable = np.isfinite(drawn) & (errors > ALIKE)
-    if not (usable.any() and error > ALIKE):
-        return value, value
+    known = np.isfinite(drawn)
+    low, high = np.quantile(drawn[known], [TAIL, 1 - TAIL]).tolist()
+    usable = known & (errors > ALIKE)
+    if not usable.any():
+        return low, high
     off = (drawn[usable] - value) / errors[usable]
-    low, high = np.quantile(off, [TAIL, 1 - TAIL]).tolist()
-    return value - max(high, 0.0) * error, value - min(low, 0.0) * error
+    least, most = np.quantile(off, [TAIL, 1 - TAIL]).tolist()
+    return min(low, value - most * error), max(high, value - least * error)
 
 
 def _student_of_share(value: float, wide: float) -> tuple[float, float]:
     """Student's interval of a share, on the scale of its odds, where it is less lopsided."""
-    if not 0 < value < 1:
-        return value, value
     odds, wide = log(value / (1 - value)), min(wide / (value * (1 - value)), 500.0)
     return 1 / (1 + exp(wide - odds)), 1 / (1 + exp(-wide - odds))
 

@@ -9,15 +9,15 @@ as a whole, and outweighs no other. What a page without any text has extra shows
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from rapidfuzz.distance import Levenshtein
 
 from flowsheets.accuracy import words
-from flowsheets.accuracy.align import Pair, align
-from flowsheets.page.schema import PageReading
+from flowsheets.accuracy.align import Pair, align, is_row
+from flowsheets.page.schema import Entry, PageReading
 from flowsheets.page.shapes import kind
 
 FORMS = ("strict", "lenient")
@@ -71,11 +71,22 @@ def total(pages: Iterable[Counts]) -> Counts:
 
 
 def page_pairs(truth: PageReading, read: PageReading | None) -> list[list[Pair]]:
-    """The rows of each block, in the form's order."""
+    """The rows of each block, in the form's order; without what was read in rows that were listed
+    in the truth, and not typed.
+    """
     blocks = read.quadrants if read else [None] * len(truth.quadrants)
     return [
-        align(there.entries, here.entries if here else [])
+        _block_pairs(there.entries, here.entries if here else [])
         for there, here in zip(truth.quadrants, blocks, strict=True)
+    ]
+
+
+def _block_pairs(truth: Sequence[Entry], read: Sequence[Entry]) -> list[Pair]:
+    untyped = {entry.row_index for entry in truth if not is_row(entry)}
+    return [
+        pair
+        for pair in align(truth, read)
+        if pair.truth or not pair.read or pair.read.row_index not in untyped
     ]
 
 

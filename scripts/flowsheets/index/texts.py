@@ -80,12 +80,12 @@ class _Candidate(NamedTuple):
 def of_all(jobs_db: Database, data_root: Path, results: Results) -> dict[str, Sources]:
     """The sources of each page of jobs.db, by the page's name."""
     rows = list(states.all_rows(jobs_db))
-    saved = _saved(rows, data_root)
+    on_disk = saved(rows, data_root)
     sources = {}
     for row in rows:
         page = PageId(row["pdf_path"], row["page_number"])
         result = paths.result(data_root, page)
-        path, problem = saved.get(page, (None, None))
+        path, problem = on_disk.get(page, (None, None))
         sources[paths.page_name(page)] = Sources(
             result if result in results.current else None,
             tuple(results.aside.get(result, ())),
@@ -164,25 +164,25 @@ def _results_read(sources: Sources, findings: list[Finding]) -> Iterator[_Candid
         yield _Candidate(page, path, by, at or LONG_AGO)
 
 
-def _saved(rows: list[Row], data_root: Path) -> dict[PageId, tuple[Path | None, str | None]]:
+def saved(rows: list[Row], data_root: Path) -> dict[PageId, tuple[Path | None, str | None]]:
     """The verifier's file of each verified page, or why it cannot be used.
 
     A file's name has the PDF's name without its folder, so that two PDFs of one name share it: it
     belongs to the page whose row names it, and to the one that was verified last if two rows do.
     """
     named = _named(rows, data_root)
-    saved = {
+    located = {
         page: _located(name, verified.file_name(page), data_root)
         for page, (name, _) in named.items()
     }
     owners: dict[Path, PageId] = {}
     for page, _ in sorted(named.items(), key=lambda one: one[1][1]):  # the last one owns it
-        if path := saved[page][0]:
+        if path := located[page][0]:
             owners[path] = page
-    for page, (path, _) in saved.items():
+    for page, (path, _) in located.items():
         if path and owners[path] != page:
-            saved[page] = (None, f"The file of this page is {owners[path]}'s: {path}.")
-    return saved
+            located[page] = (None, f"The file of this page is {owners[path]}'s: {path}.")
+    return located
 
 
 def _named(rows: list[Row], data_root: Path) -> dict[PageId, tuple[str, datetime]]:
