@@ -1,56 +1,187 @@
-"""The same few pages in both modes: tokens and dollars of each, and how far the texts differ.
+"""The same pages read in several ways: tokens and dollars of each, and how far the texts differ.
 
     python scripts/compare.py --limit 5
+    python scripts/compare.py --limit 20 --setting A= --setting B=GEMINI_THINKING=low
 
-Sends waiting pages in a batch and, at once, in real time; run it again until the batch has ended.
-Changes no job and no result: all of it is under compare/, and is shown again later. Each page is
-billed once in each mode.
+Without settings: waiting pages in a batch and, at once, in real time. With them: pages drawn at
+random, under each setting. Run it again until all batches have ended. Changes no job and no result:
+all of it is under compare/, and is shown again later. Each page is billed once in each way.
 """
 
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 from sqlite_utils import Database
-from tqdm import tqdm
 
-from flowsheets import files, lock, paths, settings
-from flowsheets.batch import aside, budget, compare
+from flowsheets import lock, paths, settings
+from flowsheets.accuracy import sample, truth
+from flowsheets.accuracy.truth import TruthPage
+from flowsheets.batch import aside, budget, compare, comparison, draw, letters, verdict
 from flowsheets.batch.compare import Way
-from flowsheets.batch.folder import Batch, Line, batch_folders, load_batch, new_name
-from flowsheets.errors import Command, Count, Problem
-from flowsheets.gemini import calls
-from flowsheets.gemini.client import ApiProblem
+from flowsheets.batch.comparison import NAME, Comparison
+from flowsheets.batch.folder import Batch, batch_folders, load_batch, new_name
+from flowsheets.batch.letters import Setting
+from flowsheets.errors import Command, Count, Problem, raise_all
+from flowsheets.index import texts
 from flowsheets.jobs import database, states
-from flowsheets.money import estimate, prices, usage
+from flowsheets.money import estimate, prices
 from flowsheets.money.estimate import Basis
+from flowsheets.paths import PageId
 from flowsheets.settings import Settings
 
 LIMIT = 5
-NAME = aside.Name("make compare", "compare")
 
 
 @click.command(cls=Command)
 @click.option("--limit", type=Count("LIMIT", LIMIT), default=LIMIT)
-def main(limit: int) -> None:
-    """Show the same few pages in both modes, side by side."""
+@click.option("--setting", "words", multiple=True, metavar="LETTER=WORDS")
+def main(limit: int, words: tuple[str, ...]) -> None:
+    """Show the same few pages in both modes, or under several settings, side by side."""
+    asked = letters.read(words)
     config = settings.load()
     db = database.connect(config.data_root)
     try:
         with lock.held(config.data_root, "compare"):
-            batch = _last(config.data_root) or _begin(db, config, limit)
-            if batch.open and not _go_on(batch, db, config):
-                return
-            _show(batch)
+            if asked:
+                _of_settings(db, config, limit, asked)
+            else:
+                _go_on_or_begin(db, config, limit)
     except lock.Held as busy:
         raise Problem("compare", f"{busy.holder} is at it", "Wait for it") from busy
 
 
-def _last(data_root: Path) -> Batch | None:
-    """The comparison that is under way, or the one that was finished last."""
-    folders = batch_folders(data_root, paths.comparisons)
+def _go_on_or_begin(db: Database, config: Settings, limit: int) -> None:
+    """What is under way, else what ended last, else both modes from the beginning."""
+    both, others = _both_modes(config), comparison.all_of(config)
+    if under_way := _under_way(others):
+        _go_on_with_settings(under_way, db, config)
+    elif others and not (both and (both.open or both.name > others[-1].folder.name)):
+        _show_settings(_same(others, others[-1].facts), db, config)
+    else:
+        batch = both or _begin(db, config, limit)
+        if not batch.open or _go_on(batch, db, config):
+            _show(batch)
+
+
+# --- settings by letter -------------------------------------------------------------------------
+
+
+def _of_settings(db: Database, config: Settings, limit: int, asked: list[Setting]) -> None:
+    others = comparison.all_of(config)
+    if under_way := _under_way(others):
+        if under_way.given != {one.letter: one.given for one in asked}:
+            raise _another(under_way.folder, str(under_way))
+        _go_on_with_settings(under_way, db, config)
+        return
+    both = _both_modes(config)
+    if both and both.open:
+        raise _another(both.folder, "both modes")
+    done = _same(others, [one.facts for one in asked])
+    left = limit - sum(one.limit for one in done)
+    if left <= 0:
+        _show_settings(done, db, config)
+        return
+    _go_on_with_settings(_begin_with_settings(db, config, asked, left, done), db, config)
+
+
+def _another(folder: object, what: str) -> Problem:
+    fix = f"make compare goes on with it; to give it up, remove {folder}"
+    return Problem("compare", f"one of {what} is under way", fix)
+
+
+def _under_way(others: list[Comparison]) -> Comparison | None:
+    return next((one for one in reversed(others) if one.open), None)
+
+
+def _same(others: list[Comparison], facts: object) -> list[Comparison]:
+    """The comparisons of the same settings: each has other pages than those before it."""
+    return [one for one in others if one.facts == facts]
+
+
+def _begin_with_settings(
+    db: Database, config: Settings, asked: list[Setting], limit: int, done: list[Comparison]
+) -> Comparison:
+    settings.api_key()
+    known = {page for one in done for page in one.pages}
+    with_truth = _truth(db, config.data_root)
+    drawn = draw.pages(
+        db, config.data_root, limit, config.max_attempts, with_truth=with_truth, known=known
+    )
+    if not drawn.pages:
+        more = "more " if done else ""
+        raise Problem("compare", f"no {more}page has an image", "make render, or a smaller LIMIT")
+    budget.hold_each(db, config, len(drawn.pages), [(one.config, one.mode) for one in asked])
+    click.echo(str(drawn))
+    click.echo(_estimate_of_settings(db, asked, len(drawn.pages)))
+    return comparison.begin(config, asked, drawn.pages, limit)
+
+
+def _estimate_of_settings(db: Database, asked: list[Setting], pages: int) -> str:
+    bases = [(one, estimate.basis(db, one.config)) for one in asked]
+    costs = {
+        one.letter: estimate.cost(one.config.model, one.mode, pages, basis.usual)
+        for one, basis in bases
+    }
+    known = {letter: usd for letter, usd in costs.items() if usd is not None}
+    each = ", ".join(f"{letter} {prices.dollars(usd)}" for letter, usd in known.items())
+    unknown = [letter for letter in costs if letter not in known]
+    without = f"; no price is known for {', '.join(unknown)}" if unknown else ""
+    thinking = "" if all(basis.known for _, basis in bases) else ", and thinking on top"
+    return (
+        f"estimate: {pages} pages under {len(asked)} settings, about"
+        f" {prices.dollars(sum(known.values()))}{f' ({each})' if each else ''}{thinking}{without}"
+    )
+
+
+def _go_on_with_settings(one: Comparison, db: Database, config: Settings) -> None:
+    problems = comparison.go_on(one, db)
+    _show_settings(_same(comparison.all_of(config), one.facts), db, config)
+    raise_all(problems)
+
+
+def _show_settings(rounds: list[Comparison], db: Database, config: Settings) -> None:
+    came = verdict.came(rounds)
+    pages = {page for one in rounds for page in one.pages}
+    known = {p: one for p, one in _truth(db, config.data_root).items() if p in pages}
+    waiting = sum(1 for _ in states.waiting(db, config.max_attempts))
+    places = ", ".join(str(one.folder) for one in rounds)
+    kinds = Counter(one.kind for one in known.values())
+    said = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    click.echo(f"{len(pages)} pages of {places}; with truth: {said or 'none'}")
+    pages_of_truth = {page: one.page for page, one in known.items()}
+    lines = [*verdict.legend(came), *verdict.table(came, pages_of_truth, waiting)]
+    for line in (*lines, *verdict.remarks(came)):
+        click.echo(line)
+    if any(one.open for one in rounds):
+        click.echo("Next: make compare, to finish")
+        return
+    click.echo(f"{verdict.sentence(came, pages_of_truth)}.")
+    click.echo("To compare these settings anew, remove that folder; for more pages, a larger LIMIT")
+
+
+def _truth(db: Database, data_root: Path) -> dict[PageId, TruthPage]:
+    """What people typed, by page."""
+    rows = list(states.all_rows(db))
+    pages = {paths.page_name(page): page for row in rows for page in [_page_of(row)]}
+    files = texts.saved(rows, data_root).items()
+    saved = {paths.page_name(page): path for page, (path, _) in files if path}
+    found = truth.gather(data_root, saved, sample.read(sample.file(data_root)))
+    return {pages[one.name]: one for one in found.pages if one.name in pages}
+
+
+def _page_of(row: dict[str, Any]) -> PageId:
+    return PageId(row["pdf_path"], row["page_number"])
+
+
+# --- both modes ---------------------------------------------------------------------------------
+
+
+def _both_modes(config: Settings) -> Batch | None:
+    """The comparison of both modes that is under way, or the one that was finished last."""
+    folders = batch_folders(config.data_root, paths.comparisons)
     batches = [load_batch(folder) for folder in folders]
     return next((b for b in reversed(batches) if b.open or b.last("settled")), None)
 
@@ -78,39 +209,19 @@ def _estimate(config: Settings, pages: int, basis: Basis) -> str:
 def _go_on(batch: Batch, db: Database, config: Settings) -> bool:
     """One step further; whether all answers are there."""
     aside.send(batch, config, NAME)
-    _ask_now(batch, compare.model(batch), db)
+    compare.ask_now(batch, db)
     if aside.go_on(batch, db, config, NAME):
         return True
     click.echo(aside.says(batch, NAME))
     return False
 
 
-def _ask_now(batch: Batch, model: str, db: Database) -> None:
-    """The same requests in real time, one after the other; each answer is kept as it came."""
-    requests = (batch.folder / "requests.jsonl").open("rb")
-    with requests, tqdm(batch.lines, "real time", unit=" pages", disable=None, leave=False) as bar:
-        for line, raw in zip(bar, requests, strict=True):
-            if not compare.asked(batch, line["index"]):
-                _ask_one(batch, line, orjson.loads(raw)["request"], model)
-    with database.transaction(db):
-        usage.note(db, (usage.row(paid) for paid in compare.of_real_time(batch).paid))
-
-
-def _ask_one(batch: Batch, line: Line, request: dict[str, Any], model: str) -> None:
-    saved = compare.real_time_answer(batch, line["index"], states.now())
-    try:
-        with files.appearing(saved, reserve=files.ANSWER_BYTES) as file:
-            file.write(calls.generate(model, request))
-    except ApiProblem as problem:
-        if problem.stops_the_run:
-            raise
-        # It may have been paid for: it is not asked again.
-        batch.add("real_time_failed", index=line["index"], reason=problem.what)
-
-
 def _show(batch: Batch) -> None:
     now, later = compare.of_real_time(batch), compare.of_batch(batch)
-    click.echo(f"{len(batch.lines)} pages of {batch.folder}, {compare.model(batch)}")
+    click.echo(
+        f"{len(batch.lines)} pages of {batch.folder}, {compare.model(batch)},"
+        f" prompt {batch.asked['prompt']}"
+    )
     names = ("answers", "tokens in", "cached", "tokens out", "thinking", "dollars")
     click.echo(f"{'way':<10}" + "".join(f"{name:>12}" for name in names))
     for name, way in (("real time", now), ("batch", later)):

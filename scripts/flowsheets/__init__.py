@@ -74,6 +74,10 @@ batch/     a batch, from pages to results
   runs       how real-time runs asked for the responses that are kept
   aside      a batch whose responses change no job: for comparisons and second readings
   compare    the same pages in both modes, side by side
+  letters    the settings of a comparison, by letter
+  draw       the pages of a comparison
+  comparison a comparison of settings: its folder, and one step further
+  verdict    its table, and which setting is the cheapest that is as good
 
 index/     flowsheets.db
   tables     its tables and views, and how it is opened

@@ -5,6 +5,7 @@ import io
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -46,9 +47,22 @@ class Settings:
     answer: str = "full"
 
 
-def load() -> Settings:
-    """Read the settings. Raises `Problem` for a value that makes no sense."""
+def load(given: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings; those `given` win. Raises `Problem` for a value that makes no sense."""
     _load_dotenv()
+    before = dict(os.environ)
+    try:
+        os.environ.update(given or {})
+        return _read()
+    finally:
+        for name in given or ():
+            if name in before:
+                os.environ[name] = before[name]
+            else:
+                del os.environ[name]
+
+
+def _read() -> Settings:
     return Settings(
         model=_text("GEMINI_MODEL", "gemini-3.1-pro-preview").removeprefix("models/"),
         media_resolution=_one_of("GEMINI_MEDIA_RESOLUTION", "high", MEDIA_RESOLUTIONS),

@@ -31,15 +31,28 @@ def hold_to_limit(
     `modes`. With `sent`, only what the API has counts as out: folders that wait are new pages
     themselves. What was spent before does not count.
     """
+    hold_each(db, settings, new, [(settings, mode) for mode in modes], sent)
+
+
+def hold_each(
+    db: Database,
+    settings: Settings,
+    new: int,
+    asked: list[tuple[Settings, str]],
+    sent: bool = False,
+) -> None:
+    """The same for pages that are read once with each of these settings, in its mode."""
     if settings.max_usd is None or not new:
         return
-    basis = estimate.basis(db, settings)
-    each = _known([estimate.held(settings.model, mode, 1, basis) for mode in modes])
+    bases = [estimate.basis(db, own) for own, _ in asked]
+    costs = zip(asked, bases, strict=True)
+    each = _known([estimate.held(own.model, mode, 1, basis) for (own, mode), basis in costs])
     out = _known([_held(db, settings, batch, modes) for batch, modes in _out(db, settings, sent)])
     if each is None or out is None:
+        remarks = filter(None, (prices.remark(own.model, mode) for own, mode in asked))
         raise Problem(
             "MAX_USD",
-            f"cannot be kept to: {prices.remark(settings.model, 'batch') or 'no known price'}",
+            f"cannot be kept to: {next(remarks, 'no known price')}",
             "Unset it, or take a GEMINI_MODEL with a known price",
         )
     if each * new + out <= settings.max_usd:
@@ -50,7 +63,7 @@ def hold_to_limit(
         "MAX_USD",
         f"{new:,} page{'s' * (new != 1)}{waiting} may cost up to"
         f" {prices.dollars(each * new + out)}, the limit is {prices.dollars(settings.max_usd)}"
-        f"{'' if basis.known else first}",
+        f"{'' if all(basis.known for basis in bases) else first}",
         f"{_fix(settings.max_usd - out, each)}; nothing was sent",
     )
 
