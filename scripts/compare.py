@@ -11,7 +11,6 @@ all of it is under compare/, and is shown again later. Each page is billed once 
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 from sqlite_utils import Database
@@ -164,16 +163,12 @@ def _show_settings(rounds: list[Comparison], db: Database, config: Settings) -> 
 
 def _truth(db: Database, data_root: Path) -> dict[PageId, TruthPage]:
     """What people typed, by page."""
-    rows = list(states.all_rows(db))
-    pages = {paths.page_name(page): page for row in rows for page in [_page_of(row)]}
-    files = texts.saved(rows, data_root).items()
+    files = texts.saved(db, data_root).items()
     saved = {paths.page_name(page): path for page, (path, _) in files if path}
     found = truth.gather(data_root, saved, sample.read(sample.file(data_root)))
-    return {pages[one.name]: one for one in found.pages if one.name in pages}
-
-
-def _page_of(row: dict[str, Any]) -> PageId:
-    return PageId(row["pdf_path"], row["page_number"])
+    by_name = {one.name: one for one in found.pages}
+    pages = states.all_pages(db)
+    return {page: by_name[name] for page in pages if (name := paths.page_name(page)) in by_name}
 
 
 # --- both modes ---------------------------------------------------------------------------------

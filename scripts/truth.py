@@ -59,8 +59,7 @@ def _pages(data_root: Path, draft: str) -> list[PageId]:
 
     Raises `Problem` where there is none.
     """
-    rows = states.all_rows(database.connect(data_root))
-    pages = [PageId(row["pdf_path"], row["page_number"]) for row in rows]
+    pages = list(states.all_pages(database.connect(data_root)))
     places = [paths.result] if draft == READING else [paths.png, paths.result]
     there = [p for p in pages if any(place(data_root, p).is_file() for place in places)]
     if there:

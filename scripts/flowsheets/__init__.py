@@ -58,6 +58,11 @@ accuracy/  how right a reading is
   partial    some texts that a page must have
   readings   a folder of results, whatever read them
   sections   readings measured by the truth of one kind: every figure
+  report     all that is said of one folder of readings
+  table      the report as lines on a terminal
+  html       the report as one HTML file (with report.html)
+  cutouts    rows cut out of their scans
+  comparison  two folders of readings, against the truth or each other
   agreement  how far two readings agree, where no truth is known
 
 batch/     a batch, from pages to results
@@ -82,6 +87,7 @@ batch/     a batch, from pages to results
 index/     flowsheets.db
   tables     its tables and views, and how it is opened
   texts      which file holds a page's text: its result, or what a person verified
+  stamps     a file's size and time: whether it is the one that was read
   from_results  one text as rows
   artists    artist and track of a row, and by which rule
   doubts     what makes one page's text suspicious by itself

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from flowsheets.accuracy.score import Counts, Ratio, total
 
-DRAWS = 2000  # the ends of an interval are then off by some 3 % of its width
+# Draws: the ends of an interval are then off by some 3 % of its width. Of so many pages that it is
+# narrow they are fewer, so that 16,000 pages take no gigabyte.
+DRAWS, PAGES_DRAWN = 2000, 4_000_000
 TAIL = 0.025  # left out at each end: 95 % intervals
 SEED = 1  # the same pages give the same interval
 
@@ -149,7 +151,9 @@ def _draws(pages: int, seed: int) -> Floats:
     the same draws, so that two readings of the same pages are drawn alike.
     """
     random = np.random.default_rng(seed)
-    return random.multinomial(pages, [1 / pages] * pages, size=DRAWS).astype(np.float64)
+    return random.multinomial(
+        pages, [1 / pages] * pages, size=min(DRAWS, PAGES_DRAWN // pages + 1)
+    ).astype(np.float64)
 
 
 def _values(pages: _Counted, times: Floats) -> Floats:

@@ -1,7 +1,6 @@
 """A folder of readings: files of results, whatever read them."""
 
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,15 +15,27 @@ class Readings(NamedTuple):
 
     folder: Path
     pages: dict[str, KeptPage]  # by the page's name
+    models: Counter[str]  # pages by who has read them
     missing: list[str]
     damaged: dict[str, str]  # name -> why
     by_hand: list[str]  # with a reviewer in `verified_by`: a person's text, no reading
 
-    def models(self) -> Mapping[str, int]:
-        """How many pages each model has read."""
-        return Counter(
-            display.plain(page.model_version or "unknown") for page in self.pages.values()
-        )
+    def add(self, name: str) -> KeptPage | None:
+        """Read one more page; None where it has no reading that can be used."""
+        try:
+            page = shapes.read((self.folder / f"{name}.json").read_bytes())
+        except FileNotFoundError:
+            self.missing.append(name)
+            return None
+        except (OSError, ValueError) as error:
+            self.damaged[name] = display.plain(shapes.why(error))
+            return None
+        if page.verified_by and verified.who(page.verified_by):
+            self.by_hand.append(name)
+            return None
+        self.pages[name] = page
+        self.models[display.plain(page.model_version or "unknown")] += 1
+        return page
 
 
 def folder(given: str, data_root: Path, variable: str) -> Path:
@@ -46,20 +57,14 @@ def names(folder: Path) -> list[str]:
     return sorted(path.with_suffix("").as_posix() for path in found)
 
 
+def none(folder: Path) -> Readings:
+    """The folder, of which nothing is read yet."""
+    return Readings(folder, {}, Counter(), [], {}, [])
+
+
 def of(folder: Path, names: list[str]) -> Readings:
     """The folder's readings of these pages."""
-    readings = Readings(folder, {}, [], {}, [])
+    readings = none(folder)
     for name in names:
-        try:
-            page = shapes.read((folder / f"{name}.json").read_bytes())
-        except FileNotFoundError:
-            readings.missing.append(name)
-            continue
-        except (OSError, ValueError) as error:
-            readings.damaged[name] = display.plain(shapes.why(error))
-            continue
-        if page.verified_by and verified.who(page.verified_by):
-            readings.by_hand.append(name)
-        else:
-            readings.pages[name] = page
+        readings.add(name)
     return readings

@@ -24,6 +24,7 @@ FORMS = ("strict", "lenient")
 FIELDS = ("circle", "hour", "jock", "date")
 CONFIDENCES = ("high", "medium", "low")
 NOTES = ("none", "continuation", "double_height", "crossed_out", "illegible", "other")
+PAIRS = ("equal", "text", "shifted", "missing", "extra")
 MISSING, EXTRA = "missing", "extra"  # in place of a note where one side has no such row
 
 

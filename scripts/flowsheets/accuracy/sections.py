@@ -41,6 +41,7 @@ class WrongRow(NamedTuple):
     page: str
     position: str
     row: int  # of the truth; of the reading, where it is extra
+    read_row: int  # where it was read; its own row, where it is missing
     kind: Kind
     truth: str | None
     read: str | None
@@ -148,7 +149,6 @@ def _is_right(pair: Pair) -> bool:
 def _wrong_row(page: str, position: str, pair: Pair) -> WrongRow:
     truth = pair.truth.raw_text if pair.truth else None
     read = pair.read.raw_text if pair.read else None
-    entry = pair.truth or pair.read
-    row = entry.row_index if entry else 0
+    rows = [entry.row_index for entry in (pair.truth, pair.read) if entry]
     edits = Levenshtein.distance(words.strict(truth), words.strict(read))
-    return WrongRow(page, position, row, pair.kind, truth, read, edits)
+    return WrongRow(page, position, rows[0], rows[-1], pair.kind, truth, read, edits)

@@ -16,6 +16,8 @@ from flowsheets.accuracy import sample
 from flowsheets.jobs import states
 from flowsheets.paths import PageId
 
+OTHERS = (*states.READ, "submitted", "processing")
+
 
 class Drawn(NamedTuple):
     """The pages, and how many of them were drawn from which pool."""
@@ -60,7 +62,6 @@ def pages(
 def _pools(
     db: Database, max_attempts: int, with_truth: Collection[PageId]
 ) -> Iterator[list[PageId]]:
-    rows = [(PageId(r["pdf_path"], r["page_number"]), r["status"]) for r in states.all_rows(db)]
-    yield [page for page, _ in rows if page in with_truth]
+    yield [page for page in states.all_pages(db) if page in with_truth]
     yield [page for page, _ in states.waiting(db, max_attempts)]
-    yield [page for page, status in rows if status not in ("failed", "pending", "rendering")]
+    yield [page for status in OTHERS for page in states.in_status(db, status)]

@@ -73,8 +73,8 @@ def written_rows(png: Path) -> tuple[tuple[int, ...] | None, ...]:
 
 def shifts(png: Image.Image) -> tuple[int | None, ...]:
     """How many px lower the rules of each block lie; None where the form is not found."""
-    sheet = _sheet(png)
-    ruled = [_profile(sheet, left + ENDS, right - ENDS) for left, right in COLUMNS]
+    upright = sheet(png)
+    ruled = [_profile(upright, left + ENDS, right - ENDS) for left, right in COLUMNS]
     return tuple(_shift(ruled[side], half) for half in (0, 1) for side in (0, 1))
 
 
@@ -95,12 +95,13 @@ def row_box(block: int, row: int, shift: int, to_row: int | None = None) -> Box:
 def _sides(png: Path) -> list[tuple["_Side", int]]:
     """The side and the half of each block, in the form's order."""
     with Image.open(png) as file:
-        image = _sheet(file)
+        image = sheet(file)
         sides = [_side(image, side) for side in (0, 1)]
     return [(sides[side], half) for half in (0, 1) for side in (0, 1)]
 
 
-def _sheet(image: Image.Image) -> Image.Image:
+def sheet(image: Image.Image) -> Image.Image:
+    """The image at the size that all lengths are for."""
     if image.size == (WIDTH, HEIGHT):
         return image
     return image.convert("L").resize((WIDTH, HEIGHT), Image.Resampling.BOX)
