@@ -38,6 +38,7 @@ class Name(NamedTuple):
 
     command: str  # make compare
     verb: str  # compare
+    folder: Path | None = None  # what giving up removes, where that is more than the batch's
 
 
 class Refused(Problem):
@@ -173,7 +174,8 @@ def _refused(batch: Batch, name: Name) -> Refused:
 
 
 def _way_out(batch: Batch, name: Name) -> str:
-    return f"{name.command} tries again; to give it up and {name.verb} anew, remove {batch.folder}"
+    folder = name.folder or batch.folder
+    return f"{name.command} tries again; to give it up and {name.verb} anew, remove {folder}"
 
 
 # --- what came ----------------------------------------------------------------------------------

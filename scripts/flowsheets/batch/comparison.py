@@ -139,7 +139,7 @@ def go_on(comparison: Comparison, db: Database) -> list[Problem]:
 
 def _send(batch: Batch, setting: Setting, db: Database) -> None:
     if setting.mode == "batch":
-        aside.send(batch, setting.config, NAME)
+        aside.send(batch, setting.config, _name(batch))
 
 
 def _ask_now(batch: Batch, setting: Setting, db: Database) -> None:
@@ -161,7 +161,11 @@ def _ask_now(batch: Batch, setting: Setting, db: Database) -> None:
 
 def _collect(batch: Batch, setting: Setting, db: Database) -> None:
     if setting.mode == "batch":
-        aside.go_on(batch, db, setting.config, NAME)
+        aside.go_on(batch, db, setting.config, _name(batch))
+
+
+def _name(batch: Batch) -> aside.Name:
+    return NAME._replace(folder=batch.folder.parent)
 
 
 def outcomes(batch: Batch, setting: Setting) -> dict[int, PageReading | Unread]:
