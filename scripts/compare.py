@@ -83,7 +83,8 @@ def _of_settings(db: Database, config: Settings, limit: int, asked: list[Setting
     if left <= 0:
         _show_settings(done, db, config)
         return
-    _go_on_with_settings(_begin_with_settings(db, config, asked, left, done), db, config)
+    begun = _begin_with_settings(db, config, asked, left, done, others)
+    _go_on_with_settings(begun, db, config)
 
 
 def _another(folder: object, what: str) -> Problem:
@@ -101,7 +102,12 @@ def _same(others: list[Comparison], facts: object) -> list[Comparison]:
 
 
 def _begin_with_settings(
-    db: Database, config: Settings, asked: list[Setting], limit: int, done: list[Comparison]
+    db: Database,
+    config: Settings,
+    asked: list[Setting],
+    limit: int,
+    done: list[Comparison],
+    others: list[Comparison],
 ) -> Comparison:
     settings.api_key()
     known = {page for one in done for page in one.pages}
@@ -112,10 +118,15 @@ def _begin_with_settings(
     if not drawn.pages:
         more = "more " if done else ""
         raise Problem("compare", f"no {more}page has an image", "make render, or a smaller LIMIT")
-    budget.hold_each(db, config, len(drawn.pages), [(one.config, one.mode) for one in asked])
+    before = comparison.read_before(others, asked, drawn.pages, config.data_root)
+    new = [one for one in asked if one.letter not in before]
+    budget.hold_each(db, config, len(drawn.pages), [(one.config, one.mode) for one in new])
     click.echo(str(drawn))
-    click.echo(_estimate_of_settings(db, asked, len(drawn.pages)))
-    return comparison.begin(config, asked, drawn.pages, limit)
+    if before:
+        click.echo(f"read before, and not asked for again: {', '.join(before)}")
+    if new:
+        click.echo(_estimate_of_settings(db, new, len(drawn.pages)))
+    return comparison.begin(config, asked, drawn.pages, limit, before)
 
 
 def _estimate_of_settings(db: Database, asked: list[Setting], pages: int) -> str:
@@ -130,7 +141,7 @@ def _estimate_of_settings(db: Database, asked: list[Setting], pages: int) -> str
     without = f"; no price is known for {', '.join(unknown)}" if unknown else ""
     thinking = "" if all(basis.known for _, basis in bases) else ", and thinking on top"
     return (
-        f"estimate: {pages} pages under {len(asked)} settings, about"
+        f"estimate: {pages} pages under {len(asked)} setting{'s' * (len(asked) > 1)}, about"
         f" {prices.dollars(sum(known.values()))}{f' ({each})' if each else ''}{thinking}{without}"
     )
 

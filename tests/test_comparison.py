@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlite_utils import Database
 
 from emulator_process import Emulator, wait_for
 from flowsheets import paths
+from flowsheets.page import prompts, request
 from flowsheets.paths import PageId
 from forked import commands
 from pages import reading
@@ -115,6 +117,29 @@ def test_what_has_ended_is_shown_again_and_a_larger_limit_reads_other_pages_alon
     }
     finished(online, "LIMIT=9", "A=", LOW)  # one page is left
     assert "no more page has an image" in online.error("compare", "LIMIT=20", "A=", LOW)
+
+
+def test_what_a_setting_has_read_before_is_not_asked_for_again(
+    online: Station, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    online.rendered(3, "before.pdf")
+    finished(online, "LIMIT=2", "A=", "B=WAY=realtime", "C=GEMINI_MODEL=gpt-5")
+    before = len(emulator.ledger()["answers"])
+    first = online.good("compare", "LIMIT=2", "A=WAY=realtime", LOW, "C=")
+    assert "read before, and not asked for again: A, C" in first
+    assert "estimate: 2 pages under 1 setting, about $0.0358 (B $0.0358)" in first
+    said = finished(online)
+    assert [words[0] for words in table(said).values()] == ["2", "2", "2"]
+    assert answered(emulator, before) == {("batch", "gemini-3.1-pro-preview"): 2}
+    usage = online.usage()
+    assert len(usage) == 6
+    db = Database(online.data / "jobs.db")
+    db.table("usage").delete_where()
+    online.good("rebuild")
+    assert online.usage() == usage
+    monkeypatch.setattr(prompts, "today", lambda: "another prompt")
+    monkeypatch.setattr(request, "prompt", lambda: "Another prompt.")
+    assert "read before" not in online.good("compare", "LIMIT=2", "A=WAY=realtime", LOW, "C=")
 
 
 def test_while_one_is_under_way_no_other_begins_and_its_own_file_says_what_it_asks(

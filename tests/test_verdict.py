@@ -41,7 +41,7 @@ def pages(n: int) -> list[PageId]:
 def came(letter: str, wrong: list[int | None], output: int) -> Came:
     """A setting that misread so many rows of each page (None: refused it), at that many tokens."""
     config = settings.load()
-    one = Came(letters.Setting(letter, {}, config, "batch"))
+    one = Came(letters.Setting(letter, {}, config, "batch", letter))
     tokens = usage.Tokens(3000, 0, output, 0, 3000 + output)
     for where, rows in zip(pages(len(wrong)), wrong, strict=True):
         refused = Unread("recitation", "the model stopped: RECITATION")
@@ -115,7 +115,7 @@ def test_without_truth_agreement_is_told_from_accuracy() -> None:
 def test_one_page_gives_no_interval() -> None:
     said = verdict.sentence([came("A", [0], 900), came("B", [1], 90)], truth(1))
     assert "(no interval)" in said
-    assert "One page gives no interval" in said
+    assert "So few pages give no interval" in said
 
 
 def test_settings_are_compared_on_the_pages_that_both_have() -> None:

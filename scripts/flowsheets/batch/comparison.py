@@ -17,8 +17,8 @@ import orjson
 from sqlite_utils import Database
 
 from flowsheets import files, paths
-from flowsheets.batch import aside, compare
-from flowsheets.batch.folder import Batch, load_batch, new_name
+from flowsheets.batch import aside, compare, results
+from flowsheets.batch.folder import Batch, load_batch, new_name, page_of
 from flowsheets.batch.letters import Setting, stated
 from flowsheets.errors import Problem
 from flowsheets.gemini.client import ApiProblem
@@ -87,15 +87,51 @@ def _load(folder: Path, config: Settings) -> Comparison:
     return Comparison(folder, limit, settings, batches)
 
 
-def begin(config: Settings, settings: list[Setting], pages: list[PageId], limit: int) -> Comparison:
-    """Write all folders; nothing is sent. Raises `Problem`."""
+def read_before(
+    others: list[Comparison], settings: list[Setting], pages: list[PageId], data_root: Path
+) -> dict[str, Path]:
+    """Letters whose setting has read these very images before -> the folder that has it."""
+    wanted = {(page, _digest(paths.png(data_root, page))) for page in pages}
+    found = {}
+    for one in settings:
+        for other in others:
+            for theirs in other.settings:
+                batch = other.batches[theirs.letter]
+                sent = {(page_of(line), line["image_sha256"]) for line in batch.lines}
+                if theirs.facts == one.facts and batch.state == "settled" and sent == wanted:
+                    found[one.letter] = batch.folder
+    return found
+
+
+def _digest(png: Path) -> str:
+    try:
+        return results.file_digest(png)
+    except OSError:
+        return ""
+
+
+def begin(
+    config: Settings,
+    settings: list[Setting],
+    pages: list[PageId],
+    limit: int,
+    known: dict[str, Path],
+) -> Comparison:
+    """Write all folders, those of `known` letters as copies of these; nothing is sent.
+
+    Raises `Problem`.
+    """
     root = paths.comparisons(config.data_root)
     for part in root.glob(".*.part"):  # a kill left it
         shutil.rmtree(part, ignore_errors=True)
     folder = root / new_name(datetime.now(UTC))
     part = folder.with_name(f".{folder.name}.part")
     for one in settings:
-        aside.begin(part / _of_letter(folder, one.letter).name, pages, one.config, (one.mode,))
+        own = part / _of_letter(folder, one.letter).name
+        if before := known.get(one.letter):  # it is closed: nothing of it is ever sent again
+            _copy(before, own)
+        else:
+            aside.begin(own, pages, one.config, (one.mode,))
     facts = [{"letter": one.letter, "given": one.given, **one.facts} for one in settings]
     content = {"limit": limit, "settings": facts}
     files.write_whole(part / FILE, orjson.dumps(content, option=orjson.OPT_INDENT_2))
@@ -105,6 +141,13 @@ def begin(config: Settings, settings: list[Setting], pages: list[PageId], limit:
     except OSError as error:
         raise files.cannot_write(folder, error) from error
     return _load(folder, config)
+
+
+def _copy(before: Path, own: Path) -> None:
+    try:
+        shutil.copytree(before, own)
+    except (OSError, shutil.Error) as error:
+        raise files.cannot_write(own, OSError(str(error))) from error
 
 
 def _of_letter(folder: Path, letter: str) -> Path:

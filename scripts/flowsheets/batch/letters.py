@@ -13,6 +13,7 @@ from typing import Any
 from flowsheets import settings
 from flowsheets.errors import Problem
 from flowsheets.money import prices
+from flowsheets.page.request import identity
 from flowsheets.settings import Settings
 
 LETTERS = "ABCDEFGH"
@@ -36,13 +37,13 @@ class Setting:
     given: dict[str, str]  # name -> value
     config: Settings
     mode: str
+    request: str  # its digest, with the prompt in it; see `request.identity`
 
     @property
     def facts(self) -> dict[str, Any]:
         """All that tells it from another letter; as the comparison's file has it."""
-        return {field: getattr(self.config, field) for field in FIELDS.values()} | {
-            "mode": self.mode
-        }
+        own = {field: getattr(self.config, field) for field in FIELDS.values()}
+        return {**own, "mode": self.mode, "request": self.request}
 
     def __str__(self) -> str:
         return " ".join(f"{name}={shlex.quote(value)}" for name, value in self.given.items())
@@ -74,12 +75,14 @@ def read(words: Iterable[str]) -> list[Setting]:
 
 
 def stated(facts: dict[str, Any], config: Settings) -> Setting:
-    """The setting that a comparison's file has: {letter, given, mode, and the `FIELDS`}.
+    """The setting that a comparison's file has: {letter, given, and its `facts`}.
 
     Raises `KeyError` where one of these is missing.
     """
     own = {field: facts[field] for field in FIELDS.values()}
-    return Setting(facts["letter"], facts["given"], replace(config, **own), facts["mode"])
+    names = ("letter", "given", "mode", "request")
+    letter, given, mode, request = (facts[name] for name in names)
+    return Setting(letter, given, replace(config, **own), mode, request)
 
 
 def _names(letter: str, text: str) -> dict[str, str]:
@@ -118,7 +121,7 @@ def _setting(letter: str, given: dict[str, str]) -> Setting:
     if not re.fullmatch(r"[\w.-]{1,100}", config.model, re.ASCII):
         what = f"{_shown(config.model)} is not a model's name"
         raise Problem(f"{letter}: GEMINI_MODEL", what, "Give one as Google writes it")
-    return Setting(letter, given, config, mode)
+    return Setting(letter, given, config, mode, identity(config)["request"])
 
 
 def _shown(text: str) -> str:

@@ -247,11 +247,13 @@ def _is_cheaper(one: Came, other: Came) -> bool:
 def _what_settles_it(one: Came, best: Came, truth: Truth, paired: Paired) -> str:
     pages = len(_counts(one, truth).keys() & _counts(best, truth))
     formula = "an interval narrows with the square root of the pages"
-    if paired.difference.low is None:
-        return f"One page gives no interval: give more pages truth, and a larger LIMIT; {formula}"
     more = pages_to_settle(paired, pages)
-    if more is None:
+    if not paired.difference.value:
         return "They do not differ on these pages, so that no number of pages is known to settle it"
+    if more is None:
+        return (
+            f"So few pages give no interval: give more of them truth, or a larger LIMIT; {formula}"
+        )
     if more > MOST_PAGES:
         return f"More than {MOST_PAGES:,} more pages would settle it: {formula}"
     return (
