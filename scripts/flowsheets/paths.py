@@ -41,6 +41,11 @@ def comparisons(data_root: Path) -> Path:
     return data_root / "compare"
 
 
+def second_readings(data_root: Path) -> Path:
+    """The folder of the second readings' folders."""
+    return data_root / "second"
+
+
 def truth(data_root: Path) -> Path:
     """The folder of what people typed, to measure readings by."""
     return data_root / "truth"
@@ -113,6 +118,11 @@ def real_time_response(data_root: Path, page: PageId, at: str, mode: str = "real
     """
     name = f"{_leaf(page)}.{at.replace(':', '')}" + (f".{mode}" if mode != "realtime" else "")
     return responses_folder(data_root, page) / f"{name}.json"
+
+
+def real_time_runs(data_root: Path) -> Path:
+    """How real-time runs asked for their responses."""
+    return data_root / "responses" / "asked.jsonl"
 
 
 def asked_for(saved: Path) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from flowsheets import files, paths
 from flowsheets.batch import images
 from flowsheets.batch.folder import Batch, Line, request_key, write_lines
-from flowsheets.page.request import page_request
+from flowsheets.page.request import identity, page_request
 from flowsheets.paths import PageId
 from flowsheets.settings import Settings
 
@@ -57,6 +57,7 @@ def write_folder(
     make_cache: CacheMaker | None,
     bar: "tqdm[None]",
     sequence: int = 0,
+    modes: tuple[str, ...] = ("batch",),
 ) -> dict[str, Any] | None:
     """Write the folder; returns its journal's first event, {pages, bytes, …}.
 
@@ -83,6 +84,9 @@ def write_folder(
     facts["model"] = config.model  # in no request; what was estimated is what is asked
     facts["max_output_tokens"] = config.max_output_tokens  # the two that decide what it may cost
     facts["thinking"] = config.thinking
+    facts |= identity(config)  # the prompt may change until the responses come
+    if modes != ("batch",):
+        facts["modes"] = modes
     if cache:
         name, tokens = cache
         facts |= {"cached_content": name, "cached_tokens": tokens}

@@ -230,7 +230,8 @@ def _was_set_back(db: Database, data_root: Path, page: PageId) -> bool:
     job = row(db, page)
     if job is None or job["status"] != "rendered":
         return False
-    billed = db.table("usage").count_where("pdf_path = ? AND page_number = ?", list(page))
+    mine = "pdf_path = ? AND page_number = ? AND aside IS NULL"
+    billed = db.table("usage").count_where(mine, list(page))
     if billed or job["model_version"]:
         return True
     written = paths.result(data_root, page).stat().st_mtime
