@@ -20,6 +20,7 @@ page/      one page
   form       the printed form: where it lies on a sheet, and which rows carry writing
   dates      days in a PDF's name and on a page, and whether both can be right
   request    its request (with prompt.md), the same in real time and in a batch
+  prompts    which prompt read a page, and what today's asks for beyond it
   response   the API's response: the page in it, or the reason why there is none
   envelope   the objects in its text, whatever was written around them
   mend       small deviations from the shape, put right and named
@@ -75,7 +76,13 @@ batch/     a batch, from pages to results
   images     whether a page still shows what was sent
   recover    jobs.db brought in line with the folders
   restore    a folder that was lost, from jobs.db
+  runs       how real-time runs asked for the responses that are kept
+  aside      a batch whose responses change no job: for comparisons and second readings
   compare    the same pages in both modes, side by side
+  letters    the settings of a comparison, by letter
+  draw       the pages of a comparison
+  comparison a comparison of settings: its folder, and one step further
+  verdict    its table, and which setting is the cheapest that is as good
 
 index/     flowsheets.db
   tables     its tables and views, and how it is opened
