@@ -231,6 +231,15 @@ def test_rows_that_were_left_untyped_are_neither_right_nor_wrong(station: Statio
     assert "2 rows were left untyped" in station.good("accuracy")
 
 
+def test_a_draft_with_a_name_and_nothing_typed_does_not_count(station: Station) -> None:
+    both(station, 1, *TEXTS)
+    truth(station, 2, sheet(row(0, ""), row(1, " ")))
+    put(station, 2, sheet(*rows(*TEXTS)))
+    done = station.make("accuracy")
+    assert "2 rows to be typed, and none is: not counted" in done.stderr
+    assert "truth: 1 pages" in done.stdout
+
+
 def test_the_digest_changes_with_the_truth_that_counts_and_with_nothing_else(
     station: Station,
 ) -> None:
@@ -321,7 +330,7 @@ def test_two_folders_are_compared_page_by_page(station: Station) -> None:
     said = station.good("accuracy", "A=results", "B=other")
     assert re.search(r"B: without a result: 1 \(.*page-07\)", said)
     assert "A has fewer characters in error" in said
-    assert "5 of 6 pages it would be gone: 1990/April 1990/" in said
+    assert "5 of 6 pages that would be gone: 1990/April 1990/" in said
 
 
 def test_a_folder_compared_with_itself_does_not_differ(station: Station) -> None:

@@ -98,6 +98,12 @@ def test_the_pages_that_decide_are_those_without_which_the_difference_is_gone() 
     assert (found.lower, found.higher) == (2, 2)
 
 
+def test_a_difference_on_every_page_is_decided_by_more_than_a_few() -> None:
+    a = [counts(edits, letters) for edits, letters in ((10, 1300), (10, 750), (10, 1050))]
+    b = [counts(edits, letters) for edits, letters in ((70, 1300), (60, 750), (70, 1050))]
+    assert sorted(paired(a, b, score.cer).deciding) == [0, 1, 2]
+
+
 def test_two_readings_that_agree_differ_by_nothing() -> None:
     pages = [counts(edits) for edits in (1, 2, 3)]
     same = paired(pages, pages, score.cer)

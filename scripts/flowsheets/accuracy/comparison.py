@@ -194,7 +194,7 @@ def _sentence(comparison: Comparison) -> str:
     if not found.difference.value:
         return "A and B have the same share of characters in error"
     better = "B" if found.difference.value < 0 else "A"
-    settled = "is settled" if found.settled else "is within its interval: more pages may turn it"
+    settled = "its interval bears out" if found.settled else "more pages may turn: 0 is within it"
     named = [
         f"{comparison.pages[index]} ({share(score.cer(comparison.a[index]))} and"
         f" {share(score.cer(comparison.b[index]))})"
@@ -204,7 +204,7 @@ def _sentence(comparison: Comparison) -> str:
     more = f" and {rest} more" if rest else ""
     said = (
         f"{better} has fewer characters in error, which {settled}. Without these"
-        f" {len(found.deciding)} of {len(comparison.pages)} pages it would be gone:"
+        f" {len(found.deciding)} of {len(comparison.pages)} pages that would be gone:"
         f" {', '.join(named)}{more}"
     )
     return display.plain(said)

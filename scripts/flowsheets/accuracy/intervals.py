@@ -214,8 +214,8 @@ def _student_of_share(value: float, wide: float) -> tuple[float, float]:
 def _deciding(
     pages_a: Sequence[Counts], pages_b: Sequence[Counts], figure: Ratio
 ) -> tuple[int, ...]:
-    """Pages are left out one by one, the one that carries most of the difference first, until it is
-    gone or reversed.
+    """Pages that differ as the whole does are left out one by one, the one that carries most of the
+    difference first, until it is gone or reversed.
     """
     a, b = total(pages_a), total(pages_b)
     whole = _difference(figure, a, b)
@@ -223,12 +223,11 @@ def _deciding(
         return ()
     carried = []
     for index, (one, other) in enumerate(zip(pages_a, pages_b, strict=True)):
-        left = _difference(figure, _less(a, one), _less(b, other)) or 0.0
-        carried.append((abs(whole) - left * (1 if whole > 0 else -1), index))
+        if (_difference(figure, one, other) or 0.0) * whole > 0:
+            left = _difference(figure, _less(a, one), _less(b, other)) or 0.0
+            carried.append((left * whole, index))  # the less is left, the more it carried
     found: list[int] = []
-    for weight, index in sorted(carried, key=lambda one: (-one[0], one[1])):
-        if weight <= 0:
-            break
+    for _, index in sorted(carried):
         found.append(index)
         a, b = _less(a, pages_a[index]), _less(b, pages_b[index])
         if (_difference(figure, a, b) or 0.0) * whole <= 0:

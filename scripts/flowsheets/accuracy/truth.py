@@ -103,7 +103,11 @@ def _add(truth: Truth, name: str, page: KeptPage, kind: str, path: Path, drawn: 
     if not reviewer:
         truth.nameless.append(path)
         return
-    untyped = sum(not is_row(entry) for block in page.quadrants for entry in block.entries)
+    entries = [entry for block in page.quadrants for entry in block.entries]
+    untyped = sum(not is_row(entry) for entry in entries)
+    if untyped and untyped == len(entries):
+        truth.unusable[path] = f"has {untyped} rows to be typed, and none is"
+        return
     truth.pages.append(TruthPage(name, page, kind, reviewer, path, untyped, drawn))
 
 
