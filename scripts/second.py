@@ -128,18 +128,14 @@ def _on_this_machine(db: Database, config: Settings, limit: int, seed: int) -> N
     read, version = _reader()
     chosen = _choose(db, config, limit, seed)
     _refuse_none(chosen)
+    root = config.data_root
     waiting = [
-        (one.page, image)
+        one.page
         for one in chosen
-        if (image := paths.png(config.data_root, one.page))
-        and second_reading.read_of(config.data_root, who, one.page) != _digest(image)
+        if second_reading.read_of(root, who, one.page) != _digest(paths.png(root, one.page))
     ]
-    failed = 0
     with ThreadPoolExecutor(min(READERS, config.process_concurrency)) as pool:
-        futures = {
-            pool.submit(_read_one, read, version, config.data_root, page, image): page
-            for page, image in waiting
-        }
+        futures = {pool.submit(_read_one, read, version, root, page): page for page in waiting}
         try:
             failed = _wait_for(futures)
         except BaseException:
@@ -174,15 +170,16 @@ def _wait_for(futures: dict[Future[None], PageId]) -> int:
 
 
 def _read_one(
-    read: Callable[[bytes], dict[str, Any]], version: str, data_root: Path, page: PageId, png: Path
+    read: Callable[[bytes], dict[str, Any]], version: str, data_root: Path, page: PageId
 ) -> None:
-    image = png.read_bytes()
+    image = paths.png(data_root, page).read_bytes()
     reading = PageReading.model_validate(read(image))
     about = About(Reader(OCR), second_reading.digest(image), None)
     second_reading.write(data_root, page, schema.result(reading, version), about)
 
 
-def _digest(png: Path) -> str | None:
+def _digest(png: Path) -> str:
+    """Of the page's image as it is now; empty where it cannot be read."""
     try:
         return second_reading.digest(png.read_bytes())
     except OSError:
