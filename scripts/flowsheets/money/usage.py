@@ -100,6 +100,42 @@ class Answer(NamedTuple):
     aside: str | None = None  # `compare`, `second`: a response that makes no result
 
 
+class Sum(NamedTuple):
+    """Responses of a day, model and mode added up; one with a long prompt, priced alone, is alone.
+
+    Tokens are those of responses that have counts.
+    """
+
+    day: str  # ISO, UTC
+    model: str  # as asked for
+    mode: str
+    model_version: str  # as answered
+    price_list: str | None
+    counted: bool  # whether they have counts
+    responses: int
+    prompt_token_count: int
+    cached_content_token_count: int
+    candidates_token_count: int
+    thoughts_token_count: int
+    usd: float | None  # None where no price was known
+
+    @property
+    def real_time(self) -> float | None:
+        """What the same tokens cost in real time; None where that is not known."""
+        if not self.counted:
+            return None
+        model = self.model
+        if _another_family(model, self.model_version):
+            model = self.model_version.removeprefix("models/")
+        prompt, cached = self.prompt_token_count, self.cached_content_token_count
+        output = self.candidates_token_count + self.thoughts_token_count
+        if self.responses == 1:
+            alone = prices.price(model, "realtime", prompt, cached, output, self.day)
+            return float(alone.usd) if alone else None
+        rates = prices.rates(model, "realtime", self.day)
+        return float(prices.at_rates(rates, prompt, cached, output)) if rates else None
+
+
 def create_table(db: Database) -> None:
     """Make the table, or add what is new to an older one, in the caller's transaction.
 
@@ -241,10 +277,10 @@ def family(model: str) -> str:
     return re.sub(r"^(gemini-[^-]+-.+?)(-(preview|exp|latest|stable|\d{2,}))+$", r"\1", model)
 
 
-def warn_of_other_models(answers: Iterable[Answer]) -> None:
+def warn_of_other_models(answers: Iterable[Answer | Sum]) -> None:
     """Warn on stderr where another model answered than was asked, once for each pair of names."""
     for answer in answers:
-        if another_model(answer):
+        if _another_family(answer.model, answer.model_version):
             _warn_once(answer.model, answer.model_version)
 
 
@@ -268,6 +304,31 @@ def noted(db: Database) -> Iterator[tuple[Answer, float | None, str | None]]:
         page = PageId(pdf_path, page_number)
         answer = Answer(page, batch_id, mode, model, version, counted, at, *how)
         yield answer, usd, listed
+
+
+def sums(db: Database) -> list[Sum]:
+    """All responses, added up by SQLite: rows of a station are tens of thousands."""
+    found = db.execute(
+        "SELECT substr(requested_at, 1, 10) AS day, model, mode, model_version, price_list,"
+        " prompt_token_count IS NOT NULL AS counted, count(*),"
+        " coalesce(sum(prompt_token_count), 0), coalesce(sum(cached_content_token_count), 0),"
+        " coalesce(sum(candidates_token_count), 0), coalesce(sum(thoughts_token_count), 0),"
+        " sum(usd) FROM usage GROUP BY day, model, mode, model_version, price_list, counted,"
+        " usd IS NULL, CASE WHEN prompt_token_count > ? THEN rowid END",
+        [prices.ONE_RATE_PROMPT],
+    )
+    return [Sum(*row) for row in found]
+
+
+def pages_by(db: Database, *columns: str) -> dict[tuple[str, ...], int]:
+    """How many pages have responses, by `month`, `model` and `mode`, or some of these."""
+    by = "".join(f"{column}, " for column in columns)
+    found = db.execute(
+        f"SELECT {by}count(*) FROM (SELECT DISTINCT {by}pdf_path, page_number"
+        " FROM (SELECT *, substr(requested_at, 1, 7) AS month FROM usage))"
+        f" GROUP BY {by.removesuffix(', ') or 'NULL'}"
+    )
+    return {tuple(key): count for *key, count in found}
 
 
 class Size(NamedTuple):
