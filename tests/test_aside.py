@@ -61,6 +61,7 @@ def test_its_responses_are_read_and_paid_and_no_job_changes(
         (n, batch.batch_id) for n in (1, 2, 3)
     ]
     assert [answer.page.page_number for answer in aside.paid(batch)] == [1, 2, 3]
+    assert {row["aside"] for row in online.usage()} == {"second"}
     assert aside.go_on(batch, db, second, NAME)  # again: nothing is asked
     assert sum(billed(emulator.ledger()).values()) == before + 3
     online.good("batch-fetch")

@@ -77,6 +77,8 @@ def _load(folder: Path, config: Settings) -> Comparison:
         content = orjson.loads((folder / FILE).read_bytes())
         settings = [stated(facts, config) for facts in content["settings"]]
         limit = int(content["limit"])
+        if not settings:
+            raise ValueError("no settings")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Problem(folder / FILE, "is damaged", fix) from error
     try:
@@ -145,9 +147,17 @@ def begin(
 
 def _copy(before: Path, own: Path) -> None:
     try:
-        shutil.copytree(before, own)
+        shutil.copytree(before, own, copy_function=_link)
     except (OSError, shutil.Error) as error:
         raise files.cannot_write(own, OSError(str(error))) from error
+
+
+def _link(before: str, own: str) -> None:
+    """The same file by another name, where the disk can: none is ever changed in its place."""
+    try:
+        os.link(before, own)
+    except OSError:
+        shutil.copy2(before, own)
 
 
 def _of_letter(folder: Path, letter: str) -> Path:
