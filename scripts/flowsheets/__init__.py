@@ -20,6 +20,7 @@ page/      one page
   form       the printed form: where it lies on a sheet, and which rows carry writing
   dates      days in a PDF's name and on a page, and whether both can be right
   request    its request (with prompt.md), the same in real time and in a batch
+  encoding   its image as a request carries it: PNG, or lossless WebP
   response   the API's response: the page in it, or the reason why there is none
   envelope   the objects in its text, whatever was written around them
   mend       small deviations from the shape, put right and named

@@ -17,6 +17,7 @@ from flowsheets.errors import Problem, warn
 TOP = Path(__file__).resolve().parents[2]  # where the Makefile and .env are
 MEDIA_RESOLUTIONS = ("low", "medium", "high", "ultra_high")
 CACHES = ("auto", "off")
+PAGE_ENCODINGS = ("png", "webp")
 THINKING = ("minimal", "low", "medium", "high")
 
 
@@ -42,6 +43,7 @@ class Settings:
     cache: str
     max_output_tokens: int
     thinking: str | None
+    page_encoding: str = "png"
 
 
 def load() -> Settings:
@@ -62,6 +64,7 @@ def load() -> Settings:
         # A page takes 2,600 tokens, and thinking comes on top; the models' own ceiling is 65,536.
         max_output_tokens=_number("MAX_OUTPUT_TOKENS", 32_768, least=1),
         thinking=_one_of("GEMINI_THINKING", "", ("", *THINKING)) or None,
+        page_encoding=_one_of("PAGE_ENCODING", "png", PAGE_ENCODINGS),
     )
 
 

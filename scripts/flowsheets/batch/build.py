@@ -16,6 +16,7 @@ from tqdm import tqdm
 from flowsheets import files, paths
 from flowsheets.batch import images
 from flowsheets.batch.folder import Batch, Line, request_key, write_lines
+from flowsheets.page.encoding import encoded
 from flowsheets.page.request import page_request
 from flowsheets.paths import PageId
 from flowsheets.settings import Settings
@@ -83,8 +84,9 @@ def write_folder(
             stamps.append(stamp)
             key = request_key(folder.name, len(batch.lines))
             # As a fragment: base64 needs no escaping, and 200 kB a page need not be looked through.
-            quoted = orjson.Fragment(b'"' + base64.b64encode(image) + b'"')
-            request = page_request(quoted, config, cached_content)
+            mime_type, sent = encoded(image, config.page_encoding)
+            quoted = orjson.Fragment(b'"' + base64.b64encode(sent) + b'"')
+            request = page_request(quoted, config, cached_content, mime_type=mime_type)
             line = {"key": key, "request": request}
             file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))  # in one piece
             batch.lines.append(
@@ -106,6 +108,7 @@ def write_folder(
     facts["model"] = config.model  # in no request; what was estimated is what is asked
     facts["max_output_tokens"] = config.max_output_tokens  # the two that decide what it may cost
     facts["thinking"] = config.thinking
+    facts["page_encoding"] = config.page_encoding
     if cache:
         name, tokens = cache
         facts |= {"cached_content": name, "cached_tokens": tokens}
