@@ -7,6 +7,7 @@ paths      PageId, and every path
 files      how a file appears: whole
 display    texts and times as they are shown
 clock      how long ago, also where somebody has set the clock
+step       another step, as a process of its own, and what it ran into
 
 page/      one page
   schema     its shape: what the model fills, and the result on disk
@@ -40,6 +41,8 @@ jobs/      jobs.db
   database   opened, its tables, its transactions
   states     the page's state machine, drawn; all SQL on the table jobs
   folders    what of the folders on disk this database has taken in
+  beliefs    what the API had no room for, and how much is believed to fit
+  alerts     what ALERT_CMD was given, so that it is given once
   pauses     pages that wait before they are sent again by themselves
   mended_answers  pages whose response was put right as it was read
   pdfs       the PDFs that discover has seen, and from which of them each page was drawn
@@ -56,6 +59,14 @@ batch/     a batch, from pages to results
   images     whether a page still shows what was sent
   recover    jobs.db brought in line with the folders
   restore    a folder that was lost, from jobs.db
+  plan       what a run does next: pure, and asked by the run and by the simulation
+  situation  what is, for the planner
+  trial      the first ten pages of a new model, prompt or setting
+  outlook    pace, day of completion and dollars in all
+  watch      what is worth an alert
+  alarm      ALERT_CMD
+  simulation a corpus on a simulated clock and API
+  calendar   its course as a table and as a picture
   compare    the same pages in both modes, side by side
 
 index/     flowsheets.db

@@ -14,7 +14,7 @@ import orjson
 from tqdm import tqdm
 
 from flowsheets import files, paths
-from flowsheets.batch import images
+from flowsheets.batch import images, trial
 from flowsheets.batch.folder import Batch, Line, request_key, write_lines
 from flowsheets.page.encoding import encoded
 from flowsheets.page.request import page_request
@@ -57,6 +57,7 @@ def write_folder(
     make_cache: CacheMaker | None,
     bar: "tqdm[None]",
     sequence: int = 0,
+    tokens_a_page: int = 0,
 ) -> dict[str, Any] | None:
     """Write the folder; returns its journal's first event, {pages, bytes, …}.
 
@@ -109,6 +110,8 @@ def write_folder(
     facts["max_output_tokens"] = config.max_output_tokens  # the two that decide what it may cost
     facts["thinking"] = config.thinking
     facts["page_encoding"] = config.page_encoding
+    facts["tokens"] = len(batch.lines) * tokens_a_page  # of its prompts, as they are enqueued
+    facts["trial"] = trial.digest(config)
     if cache:
         name, tokens = cache
         facts |= {"cached_content": name, "cached_tokens": tokens}
