@@ -1,14 +1,13 @@
 """Which file holds a page's text: its result, or what a person verified, whatever was read later.
 
-The existing verifier saves `verifier/<PDF's name>-page<NN>.verified.json` under the data root, with
-`verified_by` where the reviewer was logged in, and `….corrections.json` beside it, whose status is
-draft or complete. jobs.db has the path, absolute or not, maybe of a data root that has moved. A
-result whose `verified_by` is filled is a verified page too, also after `make retry` put it aside.
+jobs.db has the path of the file that the existing verifier saved (page/verified.py), absolute or
+not, maybe of a data root that has moved. A result whose `verified_by` is filled is a verified page
+too, also after `make retry` put it aside.
 """
 
 import os
-from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -17,16 +16,15 @@ import orjson
 from sqlite_utils import Database
 
 from flowsheets import display, paths
-from flowsheets.index import shapes
+from flowsheets.index import stamps
 from flowsheets.index.doubts import Finding
-from flowsheets.index.shapes import KeptPage
+from flowsheets.index.from_jobs import Found
+from flowsheets.index.stamps import Stamp
 from flowsheets.jobs import states
+from flowsheets.page import shapes, verified
+from flowsheets.page.shapes import KeptPage
 from flowsheets.paths import PageId
 
-COMPLETE, DRAFT = "complete", "draft"
-# The name of a reviewer, from the first of these that is filled.
-NAMES = ("real_name", "dj_name", "username", "user_id", "reviewer_id")
-NAME_LETTERS = 100  # of a reviewer's name that are shown
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 Row = dict[str, Any]
@@ -35,17 +33,20 @@ Row = dict[str, Any]
 class Sources(NamedTuple):
     """The files that may hold a page's text, as far as they are there."""
 
-    result: Path | None
-    aside: tuple[Path, ...]  # older results
+    result: str | None
+    aside: tuple[str, ...]  # older results
     saved: Path | None  # by the verifier
     problem: str | None  # why the file that jobs.db names cannot be used
     row: Row  # verified_at and reviewer_id of jobs.db
+    result_stamp: Stamp
 
     def stamp(self) -> str:
         """What differs between two states of the files; empty where there is nothing to read."""
-        corrections = [_corrections(self.saved)] if self.saved else []
-        files = [self.result, *self.aside, self.saved, *corrections]
-        states = [(str(path), *_state(path)) for path in files if path]
+        states = [(self.result, *self.result_stamp)] if self.result else []
+        more = [*self.aside]
+        if self.saved:
+            more += [str(self.saved), str(verified.corrections(self.saved))]
+        states += [(path, *stamps.of(path)) for path in more]
         if not states and not self.problem:
             return ""
         return orjson.dumps([states, self.problem, self.row]).decode()
@@ -54,8 +55,11 @@ class Sources(NamedTuple):
 class Results(NamedTuple):
     """The files under results/."""
 
-    current: set[Path]
-    aside: dict[Path, list[Path]]  # a current one's path -> older ones, put aside beside it
+    current: int  # how many
+    aside: dict[str, tuple[str, ...]]  # a current one's path -> older ones, put aside beside it
+
+
+Saved = dict[PageId, tuple[Path | None, str | None]]
 
 
 class Verified(NamedTuple):
@@ -82,43 +86,48 @@ class _Candidate(NamedTuple):
     at: datetime
 
 
-def of_all(jobs_db: Database, data_root: Path, results: Results) -> dict[str, Sources]:
-    """The sources of each page of jobs.db, by the page's name."""
-    rows = list(states.all_rows(jobs_db))
-    saved = _saved(rows, data_root)
-    sources = {}
-    for row in rows:
-        page = PageId(row["pdf_path"], row["page_number"])
-        result = paths.result(data_root, page)
-        path, problem = saved.get(page, (None, None))
-        sources[paths.page_name(page)] = Sources(
-            result if result in results.current else None,
-            tuple(results.aside.get(result, ())),
-            path,
-            problem,
-            {"at": row.get("verified_at"), "by": row.get("reviewer_id")},
-        )
-    return sources
+def of(found: Found, results: Results, saved: Saved) -> Sources:
+    """The sources of a page of jobs.db."""
+    path, problem = saved.get(found.page, (None, None))
+    return Sources(
+        found.result if found.job.result_path else None,
+        results.aside.get(found.result, ()),
+        path,
+        problem,
+        {"at": found.verified_at, "by": found.reviewer_id},
+        found.result_stamp,
+    )
 
 
 def results(data_root: Path) -> Results:
     """All results, and the older ones, which `make retry` puts aside under a name with a time."""
-    current: set[Path] = set()
-    aside: dict[Path, list[Path]] = {}
-    for path in paths.results(data_root).rglob("page-*.json*"):
-        name, _, time = path.name.partition(".json")
-        if not time:
-            current.add(path)
-        elif time.startswith(".") and not time.endswith(".part"):
-            aside.setdefault(path.with_name(f"{name}.json"), []).append(path)
-    return Results(current, {result: sorted(older) for result, older in aside.items()})
+    count = 0
+    aside: dict[str, list[str]] = {}
+    for folder, names in _names_below(str(paths.results(data_root))):
+        for name in names:
+            leaf, ending, time = name.partition(".json")
+            if not ending or not leaf.startswith("page-"):
+                continue
+            if not time:
+                count += 1
+            elif time.startswith(".") and not time.endswith(".part"):
+                aside.setdefault(f"{folder}/{leaf}.json", []).append(f"{folder}/{name}")
+    return Results(count, {result: tuple(sorted(older)) for result, older in aside.items()})
 
 
-def strays(data_root: Path, found: Results, names: set[str]) -> int:
-    """How many results belong to none of the pages: their PDF was never registered here."""
-    folder = paths.results(data_root)
-    own = (path.relative_to(folder).with_suffix("") for path in found.current)
-    return sum(name.as_posix() not in names for name in own)
+def _names_below(folder: str) -> Iterator[tuple[str, list[str]]]:
+    """Each folder with the names in it that are no folders."""
+    folders = [folder]
+    while folders:
+        folder = folders.pop()
+        names = []
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    names.append(entry.name)
+        yield folder, names
 
 
 def read(sources: Sources) -> Text:
@@ -127,9 +136,9 @@ def read(sources: Sources) -> Text:
     if sources.problem:
         findings.append(Finding("verified_unused", 0, sources.problem))
     candidates = [*_verified_file(sources, findings), *_results_read(sources, findings)]
-    verified = [candidate for candidate in candidates if candidate.verified]
-    unverified = [c for c in candidates if not c.verified and c.path == sources.result]
-    best = max(verified, key=lambda c: c.at, default=next(iter(unverified), None))
+    checked = [candidate for candidate in candidates if candidate.verified]
+    unverified = [c for c in candidates if not c.verified and str(c.path) == sources.result]
+    best = max(checked, key=lambda c: c.at, default=next(iter(unverified), None))
     if best is None:
         return Text(None, None, None, findings)
     return Text(best.page, best.path, best.verified, findings)
@@ -146,10 +155,10 @@ def _verified_file(sources: Sources, findings: list[Finding]) -> Iterator[_Candi
         findings.append(Finding("verified_unused", 0, display.plain(detail)))
         return
     block = page.verified_by
-    at = _when(block) or shapes.moment(sources.row["at"])
-    who = _who(block) or _who({"reviewer_id": sources.row["by"]})
-    verified = Verified(_status(_corrections(path)), who, _iso(at))
-    yield _Candidate(page, path, verified, at or LONG_AGO)
+    at = verified.when(block) or shapes.moment(sources.row["at"])
+    who = verified.who(block) or verified.who({"reviewer_id": sources.row["by"]})
+    status = verified.status(verified.corrections(path))
+    yield _Candidate(page, path, Verified(status, who, _iso(at)), at or LONG_AGO)
 
 
 def _results_read(sources: Sources, findings: list[Finding]) -> Iterator[_Candidate]:
@@ -157,55 +166,61 @@ def _results_read(sources: Sources, findings: list[Finding]) -> Iterator[_Candid
         if path is None:
             continue
         try:
-            page = shapes.read(path.read_bytes())
+            page = shapes.read(Path(path).read_bytes())
         except (OSError, ValueError) as error:
             if path == sources.result:
                 detail = f"{path} is not a result ({shapes.why(error)})"
                 findings.append(Finding("result_damaged", 0, display.plain(detail)))
             continue
         block = page.verified_by
-        at = _when(block)
-        verified = Verified(COMPLETE, _who(block), _iso(at)) if block else None
-        yield _Candidate(page, path, verified, at or LONG_AGO)
+        at = verified.when(block)
+        by = Verified(verified.COMPLETE, verified.who(block), _iso(at)) if block else None
+        yield _Candidate(page, Path(path), by, at or LONG_AGO)
 
 
-def _saved(rows: list[Row], data_root: Path) -> dict[PageId, tuple[Path | None, str | None]]:
+def saved(jobs_db: Database, data_root: Path) -> Saved:
     """The verifier's file of each verified page, or why it cannot be used.
 
     A file's name has the PDF's name without its folder, so that two PDFs of one name share it: it
     belongs to the page whose row names it, and to the one that was verified last if two rows do.
     """
-    named = _named(rows, data_root)
-    saved = {page: _located(name, _file_name(page), data_root) for page, (name, _) in named.items()}
+    named = _named(jobs_db, data_root)
+    located = {
+        page: _located(name, verified.file_name(page), data_root)
+        for page, (name, _) in named.items()
+    }
     owners: dict[Path, PageId] = {}
     for page, _ in sorted(named.items(), key=lambda one: one[1][1]):  # the last one owns it
-        if path := saved[page][0]:
+        if path := located[page][0]:
             owners[path] = page
-    for page, (path, _) in saved.items():
+    for page, (path, _) in located.items():
         if path and owners[path] != page:
-            saved[page] = (None, f"The file of this page is {owners[path]}'s: {path}.")
-    return saved
+            located[page] = (None, f"The file of this page is {owners[path]}'s: {path}.")
+    return located
 
 
-def _named(rows: list[Row], data_root: Path) -> dict[PageId, tuple[str, datetime]]:
+def _named(jobs_db: Database, data_root: Path) -> dict[PageId, tuple[str, datetime]]:
     """Of each verified page, the file that its row names, and when it was verified.
 
     Without a row that names it, as after jobs.db was lost, a file belongs to the only page that it
     can be of.
     """
-    folder = data_root / "verifier"
-    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    namesakes = Counter(_file_name(_page(row)) for row in rows)
+    rows = {_page(row): row for row in states.verified(jobs_db)}
+    only = _only_page_of(jobs_db, verified.folder(data_root))
     named = {}
-    for row in rows:
-        name = _file_name(_page(row))
-        path = row.get("verified_path")
-        if not path and name in there and namesakes[name] == 1:
-            path = folder / name
-        if path or row.get("verified_at"):
-            at = shapes.moment(row.get("verified_at")) or LONG_AGO
-            named[_page(row)] = (str(path or ""), at)
+    for page in sorted({*rows, *only}):
+        row = rows.get(page, {})
+        at = shapes.moment(row.get("verified_at")) or LONG_AGO
+        named[page] = (str(row.get("verified_path") or only.get(page, "")), at)
     return named
+
+
+def _only_page_of(jobs_db: Database, folder: Path) -> dict[PageId, Path]:
+    """The files of the folder that can be of one page alone."""
+    pages: dict[str, list[PageId]] = {path.name: [] for path in folder.glob("*")}
+    for page in states.all_pages(jobs_db) if pages else ():
+        pages.get(verified.file_name(page), []).append(page)
+    return {own[0]: folder / name for name, own in pages.items() if len(own) == 1}
 
 
 def _located(named: str, name: str, data_root: Path) -> tuple[Path | None, str | None]:
@@ -219,58 +234,16 @@ def _located(named: str, name: str, data_root: Path) -> tuple[Path | None, str |
             f"jobs.db names another page's file as the one that a person verified: {shown}.",
         )
     below = named.rpartition("verifier/")[2]
-    places = (data_root / "verifier" / below, Path(named), data_root / named)
+    places = (verified.folder(data_root) / below, Path(named), data_root / named)
     for path in places:
         if os.path.isfile(path):  # false for a path that no file can have
             return path, None
     return None, f"The file that a person verified is missing: {shown}."
 
 
-def _file_name(page: PageId) -> str:
-    stem = PurePosixPath(paths.page_name(page)).parent.name
-    return f"{stem}-page{page.page_number:02d}.verified.json"
-
-
 def _page(row: Row) -> PageId:
     return PageId(row["pdf_path"], row["page_number"])
 
 
-def _corrections(saved: Path) -> Path:
-    return saved.with_name(saved.name.replace(".verified.json", ".corrections.json"))
-
-
-def _status(corrections: Path) -> str:
-    """Draft where the file beside a saved page says so, or says nothing that can be read."""
-    try:
-        content = orjson.loads(corrections.read_bytes())
-    except FileNotFoundError:
-        return COMPLETE  # saved, with nothing to correct
-    except (OSError, ValueError):
-        return DRAFT
-    status = content.get("status") if isinstance(content, dict) else None
-    return COMPLETE if status == COMPLETE else DRAFT
-
-
-def _who(block: object) -> str | None:
-    """The reviewer's name in a `verified_by` block."""
-    fields = block if isinstance(block, dict) else {"username": block}
-    for name in NAMES:
-        if shown := display.shortened(str(fields.get(name) or ""), NAME_LETTERS):
-            return shown
-    return None
-
-
-def _when(block: object) -> datetime | None:
-    return shapes.moment(block.get("verified_at")) if isinstance(block, dict) else None
-
-
 def _iso(at: datetime | None) -> str | None:
     return at.astimezone(UTC).isoformat() if at else None
-
-
-def _state(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return (0, 0)
-    return status.st_mtime_ns, status.st_size
