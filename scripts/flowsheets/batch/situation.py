@@ -147,7 +147,9 @@ def _given_back(db: Database, settings: Settings) -> Iterator[Batch]:
     for name in folders.in_states(db, ("given_back", "refused")):
         if name >= since:
             with suppress(Problem):
-                yield load_batch(paths.batches(settings.data_root) / name)
+                batch = load_batch(paths.batches(settings.data_root) / name)
+                if not (batch.last("given_back", "refused") or {}).get("deleted"):
+                    yield batch
 
 
 def _kept_bytes(batch: Batch) -> int:

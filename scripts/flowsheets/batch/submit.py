@@ -109,6 +109,7 @@ def give_back(batch: Batch, db: Database | None, event: Any, **facts: Any) -> in
     """
     with suppress(ApiProblem):  # what is kept at the API ends there by itself
         clean_up(batch)
+        facts["deleted"] = True
     if event == "refused" and db is not None:
         facts |= _pause_after_refusal(batch, db)
     closed = batch.add(event, **facts)
