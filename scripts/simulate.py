@@ -3,7 +3,7 @@
     python scripts/simulate.py --pages 16000 --tier 1 --world "stalled=0.1 refused_hours=24"
 
 The calendar on stdout, and as simulation/calendar.svg under DATA_ROOT. Asks no API, and changes
-nothing else. The `world` is what the API does, as `batch/simulation.py` lists it.
+nothing else. The `world` is what the API does, as `batch/course.py` lists it.
 """
 
 from dataclasses import fields, replace
@@ -13,8 +13,8 @@ from sqlite_utils import Database
 
 from flowsheets import files, paths, settings
 from flowsheets.batch import calendar, plan, simulation, situation
+from flowsheets.batch.course import Course, World
 from flowsheets.batch.plan import Limits, PageSize
-from flowsheets.batch.simulation import Course, World
 from flowsheets.errors import Command, Count, OneOf, Problem
 from flowsheets.jobs import database
 from flowsheets.money import estimate, prices, usage

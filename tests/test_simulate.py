@@ -7,8 +7,9 @@ from decimal import Decimal
 import pytest
 
 from flowsheets.batch import plan
+from flowsheets.batch.course import Course, World
 from flowsheets.batch.plan import Limits, PageSize
-from flowsheets.batch.simulation import Course, World, simulate
+from flowsheets.batch.simulation import simulate
 from station import Station
 
 PAGE = PageSize(tokens=2300, bytes=230_000, disk=400_000, usd=Decimal("0.05"))

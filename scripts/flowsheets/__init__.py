@@ -86,6 +86,7 @@ batch/     a batch, from pages to results
   watch      what is worth an alert
   alarm      ALERT_CMD
   simulation a corpus on a simulated clock and API
+  course     its world, and what came of the pages in it
   calendar   its course as a table and as a picture
   compare    the same pages in both modes, side by side
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-from flowsheets.batch.simulation import Course, Moment
+from flowsheets.batch.course import Course, Moment
 
 ROWS = 24  # of the table at most; a long course has several days in a row
 
