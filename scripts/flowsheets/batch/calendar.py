@@ -92,30 +92,36 @@ class _Line(NamedTuple):
 class _Panel(NamedTuple):
     title: str
     unit: str
+    days: float  # from 0 to there
     lines: Sequence[_Line]
 
 
 def picture(title: str, courses: dict[str, Course], shown: str, limit: int) -> str:
-    """Three panels over the same days: pages done, of each course by its name; tokens enqueued
-    and files at the API, of the one that is `shown`, below the limit of tokens.
+    """Three panels: pages done, of each course by its name; over the days of the one that is
+    `shown`, tokens enqueued below their limit, and files at the API.
     """
     course = courses[shown]
-    days = max(max(one.hours for one in courses.values()) / 24, 0.1)
+    days = max(course.hours / 24, 0.1)
+    longest = max(days, *(one.hours / 24 for one in courses.values()))
     panels = (
         _Panel(
             "Pages done",
             "pages",
+            longest,
             [_Line(name, _points(one, _done)) for name, one in courses.items()],
         ),
         _Panel(
             f"Tokens enqueued, {shown}",
             "million",
+            days,
             [
                 _Line("enqueued", _points(course, _tokens)),
                 _Line("limit", [(0, limit / 1e6), (days, limit / 1e6)], limit=True),
             ],
         ),
-        _Panel(f"Files at Google, {shown}", "GB", [_Line("uploads", _points(course, _stored))]),
+        _Panel(
+            f"Files at Google, {shown}", "GB", days, [_Line("uploads", _points(course, _stored))]
+        ),
     )
     height = _TOP + len(panels) * (_HEIGHT + _GAP)
     parts = [
@@ -126,7 +132,7 @@ def picture(title: str, courses: dict[str, Course], shown: str, limit: int) -> s
         f'<text x="{_LEFT}" y="30" font-size="17">{escape(title)}</text>',
     ]
     for number, panel in enumerate(panels):
-        parts += _draw(panel, _TOP + number * (_HEIGHT + _GAP), days)
+        parts += _draw(panel, _TOP + number * (_HEIGHT + _GAP))
     return "\n".join([*parts, "</svg>", ""])
 
 
@@ -150,7 +156,8 @@ def _points(course: Course, value: Callable[[Moment], float]) -> list[tuple[floa
     return [(moment.hour / 24, value(moment)) for moment in kept]
 
 
-def _draw(panel: _Panel, top: float, days: float) -> Iterator[str]:
+def _draw(panel: _Panel, top: float) -> Iterator[str]:
+    days = panel.days
     highest = max((value for line in panel.lines for _, value in line.points), default=0)
     each = _round_step(highest or 1)
     most = each * math.ceil((highest or 1) / each)
@@ -172,7 +179,7 @@ def _draw(panel: _Panel, top: float, days: float) -> Iterator[str]:
         at = y(number * each)
         yield (
             f'<path d="M{_LEFT} {at:.1f}H{_LEFT + width}" stroke="{_PALE}"/>'
-            f'<text x="{_LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{number * each:,g}</text>'
+            f'<text x="{_LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{number * each:,.10g}</text>'
         )
     every = _round_step(days)
     for number in range(int(days / every) + 1):
@@ -201,7 +208,7 @@ def _lines(
             f'<path d="{path}" fill="none" stroke="{colour}"'
             f' stroke-width="{1 if line.limit else 2}" stroke-dasharray="{dashes}"/>'
         )
-        at = y(line.points[-1][1]) + 4
+        at = y(line.points[-1][1]) - (4 if line.points[-1][1] == 0 else -4)
         while any(abs(at - other) < 15 for other in used):
             at += 15
         used.append(at)
