@@ -42,7 +42,10 @@ def main(sure: bool) -> None:
             if sure:
                 trial.pass_anyway(db, config)
             run = Run(db, config)
-            run.go()
+            try:
+                run.go()
+            except Problem as problem:  # a full disk, say: what was met before is told as well
+                run.problems.append(problem)
     except lock.Held as held:
         click.echo(f"nothing run: {held.holder} is at work")
         return
@@ -107,8 +110,8 @@ class Run:
         before = states.counts(self.db)
         self._run("fetch.py")
         after = states.counts(self.db)
-        self.completed = after.get("completed", 0) - before.get("completed", 0)
-        self.failed = after.get("failed", 0) - before.get("failed", 0)
+        self.completed = max(after.get("completed", 0) - before.get("completed", 0), 0)
+        self.failed = max(after.get("failed", 0) - before.get("failed", 0), 0)
 
     def _draw(self, pages: int) -> int:
         """Draw so many pages; how many have got their image, or failed."""
