@@ -27,12 +27,15 @@ define newline
 
 endef
 # Given to a command, and not exported to it: that would carry out a $(shell ...) in a value.
-unexport A B DRAFT LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT PAGES GROWTH MINUTES SEED MODULE WORLD TROUBLE
+unexport A B C D E F G H DRAFT LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT PAGES GROWTH MINUTES SEED MODULE WORLD TROUBLE
 
 # The handwriting of the samples; none of it is committed.
 fonts := caveat courier-prime covered-by-your-grace gloria-hallelujah homemade-apple \
          kalam nothing-you-could-do patrick-hand permanent-marker reenie-beanie \
          rock-salt schoolbell shadows-into-light
+
+# The letters that were given, an empty one too: its settings are those of .env.
+letters = $(foreach letter,A B C D E F G H,$(if $(filter command environment,$(origin $(letter))),--setting $(letter)=$(call quote,$(letter))))
 
 # With it, Python does not find scripts/flowsheets beside the script that is run.
 unexport PYTHONSAFEPATH
@@ -127,8 +130,8 @@ cost: | $(installed) ## what was spent, by month, model and mode; asks no API  F
 	@$(venv) scripts/cost.py --format $(call quote,FORMAT)
 
 .PHONY: compare
-compare: | $(installed) ## the same few pages in both modes, side by side; bills both  LIMIT=
-	@$(venv) scripts/compare.py --limit $(call quote,LIMIT)
+compare: | $(installed) ## the same pages in both modes, or under settings; bills each  LIMIT= A="" B="…"
+	@$(venv) scripts/compare.py --limit $(call quote,LIMIT) $(letters)
 
 .PHONY: retry
 retry: | $(installed) ## finished pages back to the queue, with all their tries  PDF= PAGE= STATUS=failed CODE=

@@ -58,7 +58,7 @@ def test_an_older_folder_is_estimated(out: Station) -> None:
 
     def as_it_was(event: dict[str, Any]) -> None:
         event.pop("tokens", None)
-        event.pop("trial", None)
+        event.pop("request", None)
 
     changed(folder, as_it_was)
     now = look(out).state

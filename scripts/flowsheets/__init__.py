@@ -22,6 +22,7 @@ page/      one page
   dates      days in a PDF's name and on a page, and whether both can be right
   request    its request (with prompt.md), the same in real time and in a batch
   encoding   its image as a request carries it: PNG, or lossless WebP
+  prompts    which prompt read a page, and what today's asks for beyond it
   response   the API's response: the page in it, or the reason why there is none
   envelope   the objects in its text, whatever was written around them
   mend       small deviations from the shape, put right and named
@@ -88,7 +89,13 @@ batch/     a batch, from pages to results
   simulation a corpus on a simulated clock and API
   course     its world, and what came of the pages in it
   calendar   its course as a table and as a picture
+  runs       how real-time runs asked for the responses that are kept
+  aside      a batch whose responses change no job: for comparisons and second readings
   compare    the same pages in both modes, side by side
+  letters    the settings of a comparison, by letter
+  draw       the pages of a comparison
+  comparison a comparison of settings: its folder, and one step further
+  verdict    its table, and which setting is the cheapest that is as good
 
 index/     flowsheets.db
   tables     its tables and views, and how it is opened

@@ -30,13 +30,13 @@ class Problem(click.ClickException):
     def __init__(self, where: object, what: str, fix: str) -> None:
         one_line = " ".join(f"{where}: {what.rstrip('. ')}. {fix}".split())
         super().__init__(one_line)
-        self._told = (str(where), what, fix)
+        self.told = (str(where), what, fix)
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the line, and tell it as data where a run listens."""
         super().show(file)
         if descriptor := os.environ.get(PROBLEMS_FD):
-            where, what, fix = self._told
+            where, what, fix = self.told
             said = {"where": where, "what": what, "fix": fix}
             line = json.dumps({**said, "waits": self.waits, "kind": self.kind}) + "\n"
             with suppress(OSError, ValueError):  # the line on stderr is there all the same
@@ -44,7 +44,7 @@ class Problem(click.ClickException):
 
     def __reduce__(self) -> tuple[type["Problem"], tuple[str, str, str]]:
         """So that a worker process's problem reaches its parent as it is."""
-        return Problem, self._told
+        return Problem, self.told
 
 
 # As shells have it for SIGINT: 128 and its number.

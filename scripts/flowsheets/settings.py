@@ -5,6 +5,7 @@ import io
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -20,6 +21,7 @@ CACHES = ("auto", "off")
 PAGE_ENCODINGS = ("png", "webp")
 TIERS = ("1", "2", "3")
 THINKING = ("minimal", "low", "medium", "high")
+ANSWERS = ("full", "lean")
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Settings:
 
     Folders are absolute. `submit_grace` is in seconds, `max_usd` in dollars (None: no limit),
     `max_output_tokens` in tokens of one response, the other numbers are counts. `thinking` is one
-    of THINKING, or None for the model's own level. `max_enqueued_tokens` None: what the tier has.
+    of THINKING, or None for the model's own level; `answer` is one of ANSWERS.
+    `max_enqueued_tokens` None: what the tier has.
     """
 
     model: str
@@ -48,11 +51,25 @@ class Settings:
     tier: int = 1
     max_enqueued_tokens: int | None = None
     alert_cmd: str | None = None
+    answer: str = "full"
 
 
-def load() -> Settings:
-    """Read the settings. Raises `Problem` for a value that makes no sense."""
+def load(given: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings; those `given` win. Raises `Problem` for a value that makes no sense."""
     _load_dotenv()
+    before = dict(os.environ)
+    try:
+        os.environ.update(given or {})
+        return _read()
+    finally:
+        for name in given or ():
+            if name in before:
+                os.environ[name] = before[name]
+            else:
+                del os.environ[name]
+
+
+def _read() -> Settings:
     return Settings(
         model=_text("GEMINI_MODEL", "gemini-3.1-pro-preview").removeprefix("models/"),
         media_resolution=_one_of("GEMINI_MEDIA_RESOLUTION", "high", MEDIA_RESOLUTIONS),
@@ -72,6 +89,7 @@ def load() -> Settings:
         tier=int(_one_of("GEMINI_TIER", "1", TIERS)),
         max_enqueued_tokens=_number("MAX_ENQUEUED_TOKENS", 0, least=0) or None,
         alert_cmd=os.environ.get("ALERT_CMD", "").strip() or None,
+        answer=_one_of("GEMINI_ANSWER", "full", ANSWERS),
     )
 
 

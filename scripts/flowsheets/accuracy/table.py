@@ -78,7 +78,8 @@ def left_out(known: Truth) -> Iterator[str]:
 def readings_line(readings: Readings) -> str:
     """A folder, and what has read it."""
     models = ", ".join(f"{model} {pages}" for model, pages in sorted(readings.models.items()))
-    return f"readings: {readings.folder}, {readings.models.total()} pages ({models or 'no model'})"
+    said = f"readings: {readings.folder}, {readings.models.total()} pages ({models or 'no model'})"
+    return display.plain(said)
 
 
 def unread(report: Report) -> Iterator[str]:
@@ -110,13 +111,14 @@ def figures(section: Section) -> list[list[str]]:
     table = []
     for figure in FIGURES:
         strict, lenient = section.figures[figure.name]
-        n = section.total[figure.strict.whole]
+        n, other = (section.total[f.whole] if f else 0 for f in (figure.strict, figure.lenient))
+        leniently = f" ({other:,} leniently)" if other not in (0, n) else ""
         table.append(
             [
                 figure.label,
                 *with_interval(strict, len(section.pages)),
                 *(with_interval(lenient, len(section.pages)) if lenient else ("", "")),
-                f"{n:,} {figure.unit}",
+                f"{n:,} {figure.unit}{leniently}",
             ]
         )
     return table
@@ -159,7 +161,10 @@ def confusion_table(section: Section) -> list[list[str]]:
 
 def worst_pages(section: Section) -> str:
     """The pages with most characters in error."""
-    said = (f"{p.truth.name} ({share(score.cer(p.counts))})" for p in section.worst_pages)
+    said = (
+        f"{p.truth.name} ({share(score.cer(p.counts))} of {p.counts['strict.letters']:,} letters)"
+        for p in section.worst_pages
+    )
     return display.plain(", ".join(said))
 
 

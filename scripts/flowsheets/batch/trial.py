@@ -4,23 +4,19 @@ A new model, prompt, schema or setting may fail for every page, which is billed 
 counts is in the folders' journals; a request that is proven has a row in the table `trials`.
 """
 
-import hashlib
-
-import orjson
 from sqlite_utils import Database
 
 from flowsheets.batch.folder import batch_folders, load_journal
 from flowsheets.batch.plan import Trial
 from flowsheets.errors import Problem
 from flowsheets.jobs import database, folders, states
-from flowsheets.page.request import page_request
+from flowsheets.page.request import identity
 from flowsheets.settings import Settings
 
 
 def digest(settings: Settings) -> str:
-    """What is asked, apart from the page: model, prompt, schema and every setting in a request."""
-    asked = [settings.model, settings.page_encoding, page_request("", settings)]
-    return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+    """What is asked, apart from the page, as a folder's journal has it as well."""
+    return identity(settings)["request"]
 
 
 def standing(db: Database, settings: Settings) -> Trial:
@@ -47,7 +43,7 @@ def _in_folders(settings: Settings, request: str) -> Trial:
         except Problem:  # is reported by the command that works on it
             continue
         built = next((event for event in events if event["event"] == "built"), {})
-        if built.get("trial") != request:
+        if built.get("request") != request:
             continue
         closing = [e for e in events if e["event"] in ("settled", "refused", "given_back")]
         reopened = events[-1]["event"] == "reopened"
