@@ -171,6 +171,7 @@ def _as_json(db: Database, config: Settings, counts: dict[str, int]) -> dict[str
     """The same for scripts."""
     batches = _open_batches(db, config.data_root)
     found = outlook.of(db, config)
+    in_all = outlook.usd_in_all(db, config, found.left)
     usd, _, without = usage.spent(db)
     return {
         "pages": counts,
@@ -182,7 +183,7 @@ def _as_json(db: Database, config: Settings, counts: dict[str, int]) -> dict[str
         "left": found.left,
         "pages_a_day": round(found.a_day, 1) if found.a_day else None,
         "done_on": found.done_on.isoformat() if found.done_on else None,
-        "usd_in_all": round(float(found.in_all), 2) if found.in_all is not None else None,
+        "usd_in_all": None if in_all is None else round(float(in_all), 2),
         "oldest_batch_hours": _oldest(batches),
         "deadline_hours": _hours(watch.DEADLINE),
         "batches": [_batch_as_json(batch) for batch in batches],

@@ -149,7 +149,7 @@ class Run:
         judged = watch.KINDS - ({"key"} if self._asked_nothing() else set())
         alarm.tell(self.db, found, judged, self.config.alert_cmd)
         if said := self._did():
-            click.echo(f"{said}; {outlook.of(self.db, self.config)}")
+            click.echo(f"{said}; {outlook.line(self.db, self.config)}")
         if sys.stdout.isatty():  # cron has heard enough
             self._say_why_no_more(last)
 

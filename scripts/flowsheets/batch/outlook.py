@@ -17,24 +17,11 @@ _LEFT = ("pending", "rendering", "rendered", "processing", "submitted")
 
 
 class Outlook(NamedTuple):
-    """Pages and dollars; None where nothing is known yet."""
+    """How far the pages are; None where nothing is known yet."""
 
     left: int  # pages that have no result, and get one by themselves
     a_day: float | None  # pages read a day, of late
     done_on: date | None  # UTC, at this pace
-    spent: float
-    in_all: Decimal | None  # spent, and expected for what is left
-
-    def __str__(self) -> str:
-        parts = [
-            f"{self.left:,} left",
-            f"{prices.dollars(self.spent) if self.spent else '$0'} spent",
-        ]
-        if self.left and self.in_all is not None:
-            parts[-1] += f" of some {prices.dollars(self.in_all)} in all"
-        if self.left and self.done_on:
-            parts.append(f"done on {self.done_on} at {self.a_day:,.0f} pages a day")
-        return ", ".join(parts)
 
 
 def of(db: Database, settings: Settings) -> Outlook:
@@ -42,12 +29,26 @@ def of(db: Database, settings: Settings) -> Outlook:
     counts = states.counts(db)
     left = sum(counts.get(status, 0) for status in _LEFT)
     left += len(states.tried_again(db, settings.data_root, settings.max_attempts))
-    spent, _, _ = usage.spent(db)
-    usual = estimate.basis(db, settings).usual
-    more = estimate.cost(settings.model, "batch", left, usual)
     a_day = _pace(db)
-    done_on = _day(left / a_day) if a_day and left else None
-    return Outlook(left, a_day, done_on, spent, None if more is None else Decimal(spent) + more)
+    return Outlook(left, a_day, _day(left / a_day) if a_day and left else None)
+
+
+def usd_in_all(db: Database, settings: Settings, left: int) -> Decimal | None:
+    """Dollars spent, and expected for what is left; None without a known price."""
+    more = estimate.cost(settings.model, "batch", left, estimate.basis(db, settings).usual)
+    return None if more is None else Decimal(usage.spent(db)[0]) + more
+
+
+def line(db: Database, settings: Settings) -> str:
+    """All of it in one line."""
+    found = of(db, settings)
+    spent, in_all = usage.spent(db)[0], usd_in_all(db, settings, found.left)
+    parts = [f"{found.left:,} left", f"{prices.dollars(spent) if spent else '$0'} spent"]
+    if found.left and in_all is not None:
+        parts[-1] += f" of some {prices.dollars(in_all)} in all"
+    if found.left and found.done_on:
+        parts.append(f"done on {found.done_on} at {found.a_day:,.0f} pages a day")
+    return ", ".join(parts)
 
 
 def _pace(db: Database) -> float | None:
