@@ -12,7 +12,6 @@
 # A command's text is after ##, its variables after two spaces; make help prints both.
 
 PYTHON ?= python3
-PAGES  ?= 1000
 
 venv      := .venv/bin/python
 installed := .venv/installed
@@ -28,7 +27,7 @@ define newline
 
 endef
 # Given to a command, and not exported to it: that would carry out a $(shell ...) in a value.
-unexport A B C D E F G H DRAFT LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT PAGES GROWTH MINUTES SEED MODULE MODEL
+unexport A B C D E F G H DRAFT LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT PAGES GROWTH MINUTES SEED MODULE MODEL WORLD TROUBLE
 
 # The handwriting of the samples; none of it is committed.
 fonts := caveat courier-prime covered-by-your-grace gloria-hallelujah homemade-apple \
@@ -114,9 +113,17 @@ batch-cancel: | $(installed) ## ask a batch to stop  ID=
 batch-rescue: | $(installed) ## give a batch up: use what has come, free the other pages  ID= SURE=1
 	@$(venv) scripts/rescue.py --sure $(call quote,SURE) -- $(call quote,ID)
 
+.PHONY: batch-run
+batch-run: | $(installed) ## fetch, render and submit, as far as it goes now (for cron)  SURE=1
+	@$(venv) scripts/run.py --sure $(call quote,SURE)
+
+.PHONY: simulate
+simulate: | $(installed) ## the days, dollars and waits of so many pages, by the run's own planner  PAGES= TIER= SEED= WORLD=
+	@$(venv) scripts/simulate.py --pages $(call quote,PAGES) --tier $(call quote,TIER) --seed $(call quote,SEED) --world $(call quote,WORLD)
+
 .PHONY: status
-status: | $(installed) ## pages by status, failures, spend, open batches; asks no API
-	@$(venv) scripts/overview.py
+status: | $(installed) ## pages by status, failures, spend, open batches; asks no API  FORMAT=json
+	@$(venv) scripts/overview.py --format $(call quote,FORMAT)
 
 .PHONY: cost
 cost: | $(installed) ## what was spent, by month, model and mode; asks no API  FORMAT=json|csv
@@ -213,8 +220,13 @@ samples: | $(installed) ## the sample scans, drawn again (needs npm, for the fon
 	@PYTHONPATH=tests $(venv) -m samples.draw
 
 .PHONY: bench
+bench: PAGES ?= 1000
 bench: | $(installed) ## what a page costs in render, build and fetch  PAGES= GROWTH=
 	@PYTHONPATH=scripts $(venv) tests/bench.py --pages $(call quote,PAGES) --growth $(call quote,GROWTH)
+
+.PHONY: load
+load: | $(installed) $(emulator) ## thousands of pages through batch-run, in waves: seconds, memory, nothing lost  PAGES= TROUBLE=1 SEED=
+	@PYTHONPATH=scripts:tests $(venv) tests/load.py --pages $(call quote,PAGES) --trouble $(call quote,TROUBLE) --seed $(call quote,SEED)
 
 .PHONY: explore
 explore: | $(installed) $(emulator) ## anything in any order, at random: is a page lost or billed twice?  MINUTES= SEED=

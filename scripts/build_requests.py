@@ -89,7 +89,10 @@ def _write_folders(db: Database, config: Settings, pages: list[PageId], basis: B
             name = new_name(datetime.now(UTC))
             folder = paths.batches(config.data_root) / name
             cache = _cache_maker(config, len(part), basis)
-            built = build.write_folder(folder, part, config, cache, bar, sequence)
+            tokens = basis.usual.prompt
+            built = build.write_folder(
+                folder, part, config, cache, bar, sequence, tokens_a_page=tokens
+            )
             if built:
                 size = built["bytes"] / 1e6
                 click.echo(f"built batches/{name} {built['pages']} requests, {size:.1f} MB")

@@ -1,18 +1,25 @@
 """Where the pages are, on one screen, from jobs.db and the batches' folders alone: asks no API.
 
-python scripts/overview.py
+    python scripts/overview.py --format json
+
+As JSON it is for scripts: one object, dollars as numbers, times in hours and ISO dates.
 """
 
+import json
 import shutil
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 from sqlite_utils import Database
 
 from flowsheets import clock, display, settings
+from flowsheets.batch import outlook, watch
 from flowsheets.batch.folder import Batch, load_batch, open_folders
-from flowsheets.errors import Command, Problem, warn
+from flowsheets.batch.outlook import Outlook
+from flowsheets.errors import Command, OneOf, Problem, warn
 from flowsheets.jobs import database, date_checks, folders, pauses, states
 from flowsheets.money import prices, usage
 from flowsheets.page.response import FOR_A_PERSON
@@ -25,11 +32,15 @@ REASONS = 5
 
 
 @click.command(cls=Command)
-def main() -> None:
+@click.option("--format", "shape", type=OneOf("FORMAT", "json"), default="")
+def main(shape: str) -> None:
     """Show pages by status, failures, spend and open batches."""
     config = settings.load()
     db = database.connect(config.data_root)
     counts = states.counts(db)
+    if shape == "json":
+        click.echo(json.dumps(_as_json(db, config, counts), indent=2))
+        return
     if not counts:
         click.echo("no pages yet. Next: make discover")
         return
@@ -37,6 +48,7 @@ def main() -> None:
     _show_pages(counts, width)
     _show_errors(db, config, width)
     _show_money_and_doubts(db, config.data_root)
+    _show_outlook(outlook.of(db, config), _open_batches(db, config.data_root, quietly=True))
     _show_batches(db, config.data_root)
 
 
@@ -122,15 +134,74 @@ def _show_batches(db: Database, data_root: Path) -> None:
         )
 
 
-def _open_batches(db: Database, data_root: Path) -> list[Batch]:
-    """Oldest first; a damaged one is a warning."""
+def _open_batches(db: Database, data_root: Path, quietly: bool = False) -> list[Batch]:
+    """Oldest first; a damaged one is a warning, unless it is given elsewhere."""
     batches = []
     for folder in open_folders(data_root, db):
         try:
             batches.append(load_batch(folder))
         except Problem as problem:
-            warn(problem.message)
+            if not quietly:
+                warn(problem.message)
     return batches
+
+
+def _show_outlook(found: Outlook, batches: list[Batch]) -> None:
+    """Age of the oldest batch, pace and day of completion, where there is a pace or a batch."""
+    parts = []
+    if (oldest := _oldest(batches)) is not None:
+        parts.append(f"oldest batch {oldest:.0f} h of {_hours(watch.DEADLINE):.0f}")
+    if found.left and found.a_day:
+        parts.append(f"{found.a_day:,.0f} pages a day, done on {found.done_on or 'no day'}")
+    if parts:
+        click.echo("; ".join(parts))
+
+
+def _oldest(batches: list[Batch]) -> float | None:
+    """Hours since the oldest batch that the API still works on was created."""
+    ages = [watch.age(one) for one in batches if one.bound and not one.operation.ended]
+    return round(_hours(max(ages)), 1) if ages else None
+
+
+def _hours(time: timedelta) -> float:
+    return time / timedelta(hours=1)
+
+
+def _as_json(db: Database, config: Settings, counts: dict[str, int]) -> dict[str, Any]:
+    """The same for scripts."""
+    batches = _open_batches(db, config.data_root)
+    found = outlook.of(db, config)
+    in_all = outlook.usd_in_all(db, config, found.left)
+    usd, _, without = usage.spent(db)
+    return {
+        "pages": counts,
+        "failed_by_code": dict(Counter(code or "unknown" for code, _ in states.failures(db))),
+        "failed_for_good": states.out_of_tries(db, config.max_attempts) + states.for_a_person(db),
+        "paused": len(pauses.waiting(db)),
+        "usd_spent": round(usd, 6),
+        "responses_without_price": without,
+        "left": found.left,
+        "pages_a_day": round(found.a_day, 1) if found.a_day else None,
+        "done_on": found.done_on.isoformat() if found.done_on else None,
+        "usd_in_all": None if in_all is None else round(float(in_all), 2),
+        "oldest_batch_hours": _oldest(batches),
+        "deadline_hours": _hours(watch.DEADLINE),
+        "batches": [_batch_as_json(batch) for batch in batches],
+    }
+
+
+def _batch_as_json(batch: Batch) -> dict[str, Any]:
+    operation = batch.operation
+    return {
+        "folder": batch.name,
+        "batch_id": batch.batch_id,
+        "pages": len(batch.lines),
+        "done": operation.done,
+        "failed": operation.failed,
+        "status": operation.state if batch.batch_id else batch.state.upper(),
+        "hours": round(_hours(watch.age(batch)), 1) if batch.batch_id else None,
+        "trouble": _trouble(batch),
+    }
 
 
 def _show_table(out: list[Batch]) -> None:

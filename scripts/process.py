@@ -26,6 +26,7 @@ from flowsheets.gemini import calls
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.jobs import database, date_checks, states
 from flowsheets.money import usage
+from flowsheets.page.encoding import Encoded, encoded
 from flowsheets.page.request import page_request, setting_refused
 from flowsheets.page.response import Unread
 from flowsheets.paths import PageId
@@ -218,9 +219,9 @@ class Run:
         return saved
 
     def _response(self, image: bytes) -> bytes:
-        encoded = base64.b64encode(image).decode("ascii")
+        sent = encoded(image, self.config.page_encoding)
         try:
-            return self._generate(encoded, self.cached_content)
+            return self._generate(sent, self.cached_content)
         except ApiProblem as problem:
             if self.mode == "flex" and _refuses_the_tier(problem):
                 fix = "Give TIER=standard, or take a batch"
@@ -230,11 +231,12 @@ class Run:
             if not self.cached_content or not problem.gone:
                 raise
             # The cache outlived its hour: refused, so not billed, and asked again without.
-            return self._generate(encoded, None)
+            return self._generate(sent, None)
 
-    def _generate(self, image: str, cached_content: str | None) -> bytes:
+    def _generate(self, image: Encoded, cached_content: str | None) -> bytes:
         tier = "flex" if self.mode == "flex" else None
-        body = page_request(image, self.config, cached_content, tier)
+        data = base64.b64encode(image.content).decode("ascii")
+        body = page_request(data, self.config, cached_content, tier, image.mime_type)
         return calls.generate(self.config.model, body)
 
 

@@ -1,9 +1,9 @@
 """Built folders to the Batch API: upload, create once, write the id into manifest and jobs.db.
 
-    python scripts/submit.py
+    python scripts/submit.py [FOLDER]
 
-Goes on with every folder that has no batch yet, oldest first. Each is looked for at the API by its
-name first: two creates would be two bills.
+Goes on with every folder that has no batch yet, oldest first, or with the one of that name. Each is
+looked for at the API by its name first: two creates would be two bills.
 """
 
 import click
@@ -19,19 +19,22 @@ from flowsheets.settings import Settings
 
 
 @click.command(cls=Command)
-def main() -> None:
+@click.argument("wanted", metavar="[FOLDER]", default="")
+def main(wanted: str) -> None:
     """Send the folders that wait to the Batch API, each once."""
     config = settings.load()
     db = database.connect(config.data_root)
     with lock.jobs_held(config.data_root):
         recover.say(recover.run(db, config))
-        raise_all(_submit_all(db, config))
+        raise_all(_submit_all(db, config, wanted))
 
 
-def _submit_all(db: Database, config: Settings) -> list[Problem]:
+def _submit_all(db: Database, config: Settings, wanted: str) -> list[Problem]:
     """One folder's trouble is its own; what would meet every folder ends the run."""
     problems: list[Problem] = []
     for folder in open_folders(config.data_root, db):
+        if wanted and folder.name != wanted:
+            continue
         try:
             batch = load_batch(folder)
             if batch.bound:

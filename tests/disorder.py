@@ -240,6 +240,10 @@ class Disorder(RuleBasedStateMachine):
     def batch_fetch(self, fate: Fate) -> None:
         self.run("fetch.py", fate=fate)
 
+    @action(fate=FATES, sure=st.sampled_from(("", "1")))
+    def batch_run(self, fate: Fate, sure: str) -> None:
+        self.run("run.py", "--sure", sure, fate=fate)
+
     @action()
     def batch_status(self) -> None:
         self.run("status.py")

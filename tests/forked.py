@@ -51,6 +51,7 @@ TYPES = (
     "_GetFileParameters",
     "_ListBatchJobsParameters",
 )
+_is_step = False  # of a run, whose fate and time it shares
 UNMET = "\0"  # the last that a child prints where its fate did not meet it
 
 
@@ -124,8 +125,10 @@ def _become(command: dict[str, Any], out: int, err: int) -> None:
     script = command["script"]
     sys.argv = [script, *command["args"]]
     fate = steps.watch()
-    pace.watch()
-    broken.watch()
+    if not _is_step:
+        pace.watch()
+        broken.watch()
+        _fork_the_steps_of_a_run()
     code = 0
     try:
         runpy.run_path(script, run_name="__main__")
@@ -139,6 +142,26 @@ def _become(command: dict[str, Any], out: int, err: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _fork_the_steps_of_a_run() -> None:
+    """A step is a fork of this process, so that the same fate can meet it at its n-th step."""
+    from flowsheets import step
+    from flowsheets.errors import PROBLEMS_FD
+
+    def spawn(script: str, words: tuple[str, ...], told: int) -> step.Ended:
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            child = os.fork()
+            if child == 0:
+                globals()["_is_step"] = True
+                env = dict(os.environ) | {PROBLEMS_FD: str(told)}
+                command = {"script": f"scripts/{script}", "args": words, "env": env}
+                _become(command, out.fileno(), err.fileno())
+            _, status = os.waitpid(child, 0)
+            err.seek(0)
+            return step.Ended(os.waitstatus_to_exitcode(status), err.read().decode())
+
+    step._spawn = spawn
 
 
 def _warm_up() -> None:

@@ -21,14 +21,21 @@ from unittest.mock import patch
 
 from click.testing import CliRunner
 
+from flowsheets import step
+from flowsheets.errors import PROBLEMS_FD
 from flowsheets.gemini import client
 from forked import TOP, Done, commands
 
 CACHED: Any = type(functools.cache(len))
 sleep = time.sleep
-# Between two tries of the SDK, or two looks at a batch: that there is a pause is tested, its length
-# is not.
-SHORT_PAUSES = patch("time.sleep", lambda seconds: sleep(seconds / 20))
+
+
+def short_pauses() -> Any:
+    """Between two tries of the SDK, say: that there is a pause is tested, its length is not."""
+    return patch("time.sleep", lambda seconds: sleep(seconds / 20))
+
+
+_NOT_THE_CLIENTS = ("SCANS_ROOT", "DATA_ROOT", PROBLEMS_FD)
 HANDLED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)  # by process.py and demo.py
 
 _client_made_for: dict[str, str] = {}
@@ -43,12 +50,13 @@ def run(script: str, *args: str, env: dict[str, str]) -> Done:
     if "FATE" in env:
         return commands().run(script, *args, env=env)
     _forget_what_was_cached()
-    _keep_client_for({k: v for k, v in env.items() if k not in ("SCANS_ROOT", "DATA_ROOT")})
+    _keep_client_for({k: v for k, v in env.items() if k not in _NOT_THE_CLIENTS})
     name = Path(script).name
     main = import_module(Path(script).stem).main
     with (
         _handlers_kept(),
-        SHORT_PAUSES,
+        short_pauses(),
+        patch("flowsheets.step._spawn", _as_a_step),
         patch.dict(os.environ, env, clear=True),
         contextlib.chdir(TOP),
         patch.object(sys, "argv", [script, *args]),  # by which a lock names its holder
@@ -59,6 +67,13 @@ def run(script: str, *args: str, env: dict[str, str]) -> Done:
         del ended
         gc.collect()  # its traceback may hold a database that a process would have closed
     return done
+
+
+def _as_a_step(script: str, words: tuple[str, ...], told: int) -> step.Ended:
+    """A step of a run, within this process as well."""
+    env = dict(os.environ) | {PROBLEMS_FD: str(told)}
+    done = run(f"scripts/{script}", *words, env=env)
+    return step.Ended(done.returncode, done.stderr)
 
 
 def _forget_what_was_cached() -> None:

@@ -12,6 +12,7 @@ Without FATE, or past the last step, nothing happens.
 """
 
 import errno
+import mmap
 import os
 import signal
 import sqlite3
@@ -28,8 +29,11 @@ _WRITES = ("UPDATE", "INSERT", "COMMIT", "CREATE", "ALTER")
 
 def watch() -> "Fate | None":
     """Let the environment's FATE meet this process."""
+    global _watched
     fate = os.environ.get("FATE")
-    return Fate(fate, int(os.environ["STEP"]), os.environ["DATA_ROOT"]) if fate else None
+    if fate and _watched is None:  # else a run's step, which is a fork: its steps are the run's
+        _watched = Fate(fate, int(os.environ["STEP"]), os.environ["DATA_ROOT"])
+    return _watched
 
 
 class Fate:
@@ -37,11 +41,20 @@ class Fate:
 
     def __init__(self, fate: str, at: int, data_root: str) -> None:
         self.fate = fate
+        self._left = memoryview(mmap.mmap(-1, 8)).cast("q")  # shared with the steps of a run
         self.left = at
         self.data_root = data_root
         self._watch_requests()
         self._watch_sql()
         sys.addaudithook(self._seen)
+
+    @property
+    def left(self) -> int:
+        return self._left[0]
+
+    @left.setter
+    def left(self, left: int) -> None:
+        self._left[0] = left
 
     def met(self, *fates: str) -> bool:
         """One more step of these fates; true from the n-th on. Does not return from a kill."""
@@ -113,3 +126,6 @@ class Fate:
             return response
 
         httpx2.HTTPTransport.handle_request = watched  # type: ignore[method-assign]
+
+
+_watched: Fate | None = None

@@ -1,12 +1,15 @@
 """`* * * * * cd … && make -s batch-fetch`: cron's bare environment, and its silence."""
 
+import re
 import subprocess
 
 from emulator_process import Emulator, wait_for
 from station import KEY, TOP, Station
 
+README = (TOP / "README.md").read_text()
 
-def cron(station: Station) -> "subprocess.CompletedProcess[str]":
+
+def cron(station: Station, target: str = "batch-fetch") -> "subprocess.CompletedProcess[str]":
     """The line of the README's crontab, with the settings that a .env would hold."""
     settings = (
         f"GEMINI_API_KEY={KEY}",
@@ -15,7 +18,7 @@ def cron(station: Station) -> "subprocess.CompletedProcess[str]":
         f"SCANS_ROOT={station.scans}",
     )
     bare = ("env", "-i", "PATH=/usr/bin:/bin", "HOME=/", "SHELL=/bin/sh", "LOGNAME=nobody")
-    line = f'cd "{TOP}" && make -s batch-fetch'
+    line = f'cd "{TOP}" && make -s {target}'
     return subprocess.run(
         [*bare, *settings, "/bin/sh", "-c", line],
         stdin=subprocess.DEVNULL,
@@ -60,3 +63,23 @@ def test_cron_fails_where_a_person_must_act(online: Station, emulator: Emulator)
     assert done.stdout == ""
     assert len([line for line in done.stderr.splitlines() if line.startswith("Error: ")]) == 1
     assert f"make batch-rescue ID={batch_id}" in done.stderr
+
+
+def test_the_readmes_line_takes_pages_all_the_way(online: Station, emulator: Emulator) -> None:
+    (target,) = re.findall(r"^\* \* \* \* \* cd \S+ && make -s (\S+)$", README, re.MULTILINE)
+    online.data.mkdir()
+    online.scan(2)
+    online.good("discover")
+    said = []
+
+    def all_completed() -> bool:
+        done = cron(online, target)
+        assert (done.returncode, done.stderr) == (0, "")
+        said.extend(done.stdout.splitlines())
+        return online.statuses() == ["completed"] * 2
+
+    wait_for(all_completed)
+    assert len(said) == 2
+    assert said[0].startswith("rendered 2, submitted 2 pages in 1 batch; 2 left")
+    quiet = cron(online, target)
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")

@@ -59,7 +59,7 @@ def test_a_command_runs_at_the_top_of_the_project(
 def test_a_bug_is_raised_where_the_test_called(
     station: Station, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def bug(*_: object) -> None:
+    def bug(**_: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr("overview.main.callback", bug)

@@ -26,6 +26,9 @@ VARIABLES = (
     "CODE",
     "SURE",
     "MISSING",
+    "PAGES",
+    "SEED",
+    "WORLD",
 )
 ODD = (
     "1990/January 1990/1990-01jan0106.pdf",

@@ -1,9 +1,11 @@
 """make status: where the pages are, without asking the API."""
 
+import json
 import re
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 from emulator_process import Emulator, wait_for
 from flowsheets.jobs import database, date_checks, states
@@ -154,3 +156,37 @@ def test_completed_pages_without_a_result_file_are_named(station: Station) -> No
         put(station, number, sheet(row(0, "two"))).unlink()
     line = f"2 completed pages have no result file, first {PDF} page 2. Next: make rebuild"
     assert line in station.good("status").splitlines()
+
+
+def test_status_tells_the_pace_the_day_of_completion_and_the_oldest_batch(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(4)
+    online.fetched(online.submitted())
+    emulator.faults(batch_stays_pending=True)
+    online.rendered(3, "more.pdf")
+    online.good("batch-submit")
+    said = online.good("status")
+    tomorrow = datetime.now(UTC) + timedelta(days=3 / 96)  # four pages within the first hour
+    assert f"oldest batch 0 h of 48; 96 pages a day, done on {tomorrow.date()}" in said
+
+
+def test_status_as_json_is_for_scripts(online: Station, emulator: Emulator) -> None:
+    online.rendered(2)
+    emulator.faults(batch_stays_pending=True)
+    batch_id = online.submitted()
+    found = json.loads(online.good("status", "FORMAT=json"))
+    assert found["pages"] == {"submitted": 2}
+    assert (found["left"], found["pages_a_day"], found["done_on"]) == (2, None, None)
+    assert found["oldest_batch_hours"] == 0.0
+    assert found["deadline_hours"] == 48
+    (batch,) = found["batches"]
+    assert (batch["batch_id"], batch["pages"], batch["status"]) == (batch_id, 2, "PENDING")
+    assert batch["trouble"] is None
+    assert online.error("status", "FORMAT=xml").startswith("Error: FORMAT: 'xml' is unknown")
+
+
+def test_status_as_json_of_an_empty_station_is_an_object(station: Station) -> None:
+    station.data.mkdir()
+    found = json.loads(station.good("status", "FORMAT=json"))
+    assert (found["pages"], found["batches"], found["left"]) == ({}, [], 0)

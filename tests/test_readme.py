@@ -35,6 +35,7 @@ BY_HAND = {
     "mutants",
     "lint",
     "explore",
+    "load",
 }
 PINS = (
     TOP / "requirements.txt",

@@ -15,13 +15,11 @@ def load() -> Callable[[bytes], dict[str, Any]]:
 
 
 def read_page(image: bytes) -> dict[str, Any]:
-    """PNG bytes -> a valid page, with the image's SHA-256 in its rows (12 digits) and comments.
+    """PNG or lossless WebP -> a valid page; its rows (12 digits) and comments have the SHA-256.
 
-    Raises ValueError where the bytes are no PNG.
+    Raises ValueError where the bytes are neither.
     """
-    if image[:8] != PNG or image[12:16] != b"IHDR":
-        raise ValueError("not a PNG")
-    width, height = struct.unpack(">II", image[16:24])
+    width, height = _size(image)
     digest = hashlib.sha256(image).hexdigest()
     texts = (f"image {digest[:12]}", f"size {width} x {height}", f'call it "{digest[:12]}"')
     return {
@@ -35,6 +33,17 @@ def read_page(image: bytes) -> dict[str, Any]:
         "comments_raw": f"sha256 {digest}",
         "oddities": [],
     }
+
+
+def _size(image: bytes) -> tuple[int, int]:
+    """Width and height in pixels, from the header."""
+    if image[:8] == PNG and image[12:16] == b"IHDR":
+        width, height = struct.unpack(">II", image[16:24])
+        return width, height
+    if image[:4] == b"RIFF" and image[8:16] == b"WEBPVP8L" and len(image) > 25:
+        (bits,) = struct.unpack("<I", image[21:25])  # after the signature: 14 bits each, less one
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    raise ValueError("neither PNG nor lossless WebP")
 
 
 def _quadrant(position: str, texts: tuple[str, ...]) -> dict[str, Any]:

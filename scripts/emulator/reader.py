@@ -47,7 +47,7 @@ Recognise = Callable[[Image.Image], tuple[str, float]]  # a line's picture -> te
 
 
 def load(threads: int = 1) -> Callable[[bytes], dict[str, Any]]:
-    """Load the recogniser once; the function returned reads one PNG and may be called by threads.
+    """Load the recogniser once; the function returned reads one image, and threads may call it.
 
     Each call computes on `threads` cores, so a caller with its own threads leaves it at 1.
     Raises FileNotFoundError where the rapidocr wheel with the model file is not installed.
@@ -58,7 +58,8 @@ def load(threads: int = 1) -> Callable[[bytes], dict[str, Any]]:
         """Read one page: 1 bit or grey, upright, 2550 x 4200 px, any other size being scaled.
 
         Returns the page without `model_version` and `extracted_at`. A picture that is not the form
-        gives a blank page with one oddity. Raises ValueError where `png` is not a readable PNG.
+        gives a blank page with one oddity. Raises ValueError where `png` is not a readable PNG
+        or WebP.
         """
         found = form.fit(_ink(png))
         if found is None:
@@ -118,10 +119,10 @@ def _decode(scores: NDArray[np.float32], letters: list[str]) -> tuple[str, float
 def _ink(png: bytes) -> form.Ink:
     """The page's black pixels at the form's size; a page longer than the form is cut below."""
     try:
-        with Image.open(BytesIO(png), formats=["PNG"]) as file:
+        with Image.open(BytesIO(png), formats=["PNG", "WEBP"]) as file:
             image: Image.Image = file.copy()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"not a readable PNG image: {error}") from error
+        raise ValueError(f"not a readable image: {error}") from error
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     size = (form.PAGE_WIDTH, form.PAGE_HEIGHT)

@@ -7,6 +7,7 @@ paths      PageId, and every path
 files      how a file appears: whole
 display    texts and times as they are shown
 clock      how long ago, also where somebody has set the clock
+step       another step, as a process of its own, and what it ran into
 
 page/      one page
   schema     its shape: what the model fills, and the result on disk
@@ -20,6 +21,7 @@ page/      one page
   form       the printed form: where it lies on a sheet, and which rows carry writing
   dates      days in a PDF's name and on a page, and whether both can be right
   request    its request (with prompt.md), the same in real time and in a batch
+  encoding   its image as a request carries it: PNG, or lossless WebP
   prompts    which prompt read a page, and what today's asks for beyond it
   response   the API's response: the page in it, or the reason why there is none
   envelope   the objects in its text, whatever was written around them
@@ -42,6 +44,8 @@ jobs/      jobs.db
   database   opened, its tables, its transactions
   states     the page's state machine, drawn; all SQL on the table jobs
   folders    what of the folders on disk this database has taken in
+  beliefs    what the API had no room for, and how much is believed to fit
+  alerts     what ALERT_CMD was given, so that it is given once
   pauses     pages that wait before they are sent again by themselves
   mended_answers  pages whose response was put right as it was read
   pdfs       the PDFs that discover has seen, and from which of them each page was drawn
@@ -78,6 +82,15 @@ batch/     a batch, from pages to results
   images     whether a page still shows what was sent
   recover    jobs.db brought in line with the folders
   restore    a folder that was lost, from jobs.db
+  plan       what a run does next: pure, and asked by the run and by the simulation
+  situation  what is, for the planner
+  trial      the first ten pages of a new model, prompt or setting
+  outlook    pace, day of completion and dollars in all
+  watch      what is worth an alert
+  alarm      ALERT_CMD
+  simulation a corpus on a simulated clock and API
+  course     its world, and what came of the pages in it
+  calendar   its course as a table and as a picture
   runs       how real-time runs asked for the responses that are kept
   aside      a batch whose responses change no job: for comparisons and second readings
   second     second readings in batches: which pages a reader was paid for, and what it read

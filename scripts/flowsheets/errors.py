@@ -1,9 +1,12 @@
 """Errors for people: one clear line `Error: WHERE: WHAT. FIX` on stderr, exit 1, no traceback."""
 
 import errno
+import json
+import os
 import re
 import sqlite3
-from typing import Any
+from contextlib import suppress
+from typing import IO, Any
 
 import click
 
@@ -14,13 +17,30 @@ MEND_JOBS_DB = (
 )
 
 
+# The descriptor on which `make batch-run` hears from a step what it ran into (see step.py).
+PROBLEMS_FD = "FLOWSHEETS_PROBLEMS_FD"
+
+
 class Problem(click.ClickException):
     """Something a person must act on; click prints it as `Error: WHERE: WHAT. FIX`."""
+
+    waits = False  # time alone mends it: the next run goes on by itself
+    kind: str | None = None  # of a refusal of the API, a word of `gemini.client.Kind`
 
     def __init__(self, where: object, what: str, fix: str) -> None:
         one_line = " ".join(f"{where}: {what.rstrip('. ')}. {fix}".split())
         super().__init__(one_line)
         self.told = (str(where), what, fix)
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the line, and tell it as data where a run listens."""
+        super().show(file)
+        if descriptor := os.environ.get(PROBLEMS_FD):
+            where, what, fix = self.told
+            said = {"where": where, "what": what, "fix": fix}
+            line = json.dumps({**said, "waits": self.waits, "kind": self.kind}) + "\n"
+            with suppress(OSError, ValueError):  # the line on stderr is there all the same
+                os.write(int(descriptor), line.encode())
 
     def __reduce__(self) -> tuple[type["Problem"], tuple[str, str, str]]:
         """So that a worker process's problem reaches its parent as it is."""

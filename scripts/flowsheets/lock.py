@@ -4,6 +4,7 @@ jobs.lock     commands that change batches or move pages between them and the qu
 process.lock  a real-time run, as long as it lasts; free means that no page is in flight
 render.lock   pages that become images
 compare.lock  a comparison
+run.lock      a run of the whole corpus
 second.lock   second readings
 truth.lock    a draw of pages that people type
 """
@@ -71,9 +72,11 @@ def jobs_held(data_root: Path) -> Iterator[None]:
         try:
             stack.enter_context(held(data_root, "jobs", wait=WAIT_SECONDS))
         except Held as busy:
-            raise Problem(
+            problem = Problem(
                 data_root / "jobs.lock", f"held by {busy.holder}", "Try again when that is done"
-            ) from busy
+            )
+            problem.waits = True
+            raise problem from busy
         yield
 
 

@@ -36,6 +36,11 @@ def batches(data_root: Path) -> Path:
     return data_root / "batches"
 
 
+def simulation(data_root: Path) -> Path:
+    """The folder of the simulated calendar."""
+    return data_root / "simulation"
+
+
 def comparisons(data_root: Path) -> Path:
     """The folder of the comparisons' folders."""
     return data_root / "compare"

@@ -18,6 +18,8 @@ from flowsheets.errors import Problem, warn
 TOP = Path(__file__).resolve().parents[2]  # where the Makefile and .env are
 MEDIA_RESOLUTIONS = ("low", "medium", "high", "ultra_high")
 CACHES = ("auto", "off")
+PAGE_ENCODINGS = ("png", "webp")
+TIERS = ("1", "2", "3")
 THINKING = ("minimal", "low", "medium", "high")
 ANSWERS = ("full", "lean")
 
@@ -29,6 +31,7 @@ class Settings:
     Folders are absolute. `submit_grace` is in seconds, `max_usd` in dollars (None: no limit),
     `max_output_tokens` in tokens of one response, the other numbers are counts. `thinking` is one
     of THINKING, or None for the model's own level; `answer` is one of ANSWERS.
+    `max_enqueued_tokens` None: what the tier has.
     """
 
     model: str
@@ -44,6 +47,10 @@ class Settings:
     cache: str
     max_output_tokens: int
     thinking: str | None
+    page_encoding: str = "png"
+    tier: int = 1
+    max_enqueued_tokens: int | None = None
+    alert_cmd: str | None = None
     answer: str = "full"
 
 
@@ -78,6 +85,10 @@ def _read() -> Settings:
         # A page takes 2,600 tokens, and thinking comes on top; the models' own ceiling is 65,536.
         max_output_tokens=_number("MAX_OUTPUT_TOKENS", 32_768, least=1),
         thinking=_one_of("GEMINI_THINKING", "", ("", *THINKING)) or None,
+        page_encoding=_one_of("PAGE_ENCODING", "png", PAGE_ENCODINGS),
+        tier=int(_one_of("GEMINI_TIER", "1", TIERS)),
+        max_enqueued_tokens=_number("MAX_ENQUEUED_TOKENS", 0, least=0) or None,
+        alert_cmd=os.environ.get("ALERT_CMD", "").strip() or None,
         answer=_one_of("GEMINI_ANSWER", "full", ANSWERS),
     )
 
@@ -164,7 +175,7 @@ def _folder(name: str, default: str) -> Path:
 
 def _number(name: str, default: int, least: int) -> int:
     text = _text(name, str(default))
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= least):
+    if not (text.isascii() and text.isdigit() and len(text) < 12 and int(text) >= least):
         raise Problem(
             name, f"{text!r} is not a whole number of {least} or more", f"Give {name}={default}"
         )

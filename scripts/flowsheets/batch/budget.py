@@ -68,6 +68,13 @@ def hold_each(
     )
 
 
+def each_and_out(db: Database, settings: Settings) -> tuple[Decimal, Decimal] | None:
+    """Dollars that MAX_USD counts for one new page, and for what the API has; None if unknown."""
+    each = estimate.held(settings.model, "batch", 1, estimate.basis(db, settings))
+    out = _known([_held(db, settings, one, modes) for one, modes in _out(db, settings, True)])
+    return None if each is None or out is None else (each, out)
+
+
 def as_built(batch: Batch, settings: Settings) -> Settings:
     """The settings with which the folder's requests were made, which decide what it may cost."""
     built = batch.last("built") or {}

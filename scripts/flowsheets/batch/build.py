@@ -17,6 +17,7 @@ from tqdm import tqdm
 from flowsheets import files, paths
 from flowsheets.batch import images
 from flowsheets.batch.folder import Batch, Line, request_key, write_lines
+from flowsheets.page.encoding import encoded
 from flowsheets.page.request import identity, page_request
 from flowsheets.paths import PageId
 from flowsheets.settings import Settings
@@ -58,6 +59,7 @@ def write_folder(
     bar: "tqdm[None]",
     sequence: int = 0,
     modes: tuple[str, ...] = ("batch",),
+    tokens_a_page: int = 0,
 ) -> dict[str, Any] | None:
     """Write the folder; returns its journal's first event, {pages, bytes, …}.
 
@@ -75,7 +77,8 @@ def write_folder(
     stamps: list[images.Stamp | None] = []  # a line of the manifest each
     with files.appearing(requests) as file:
         read = _read(pages, config.data_root, bar)
-        write_lines(part / "manifest.jsonl", _written(folder.name, read, request, file, stamps))
+        lines = _written(folder.name, read, request, config.page_encoding, file, stamps)
+        write_lines(part / "manifest.jsonl", lines)
     if not stamps:
         return None
     images.keep_stamps(part, stamps)
@@ -84,6 +87,8 @@ def write_folder(
     facts["model"] = config.model  # in no request; what was estimated is what is asked
     facts["max_output_tokens"] = config.max_output_tokens  # the two that decide what it may cost
     facts["thinking"] = config.thinking
+    facts["page_encoding"] = config.page_encoding
+    facts["tokens"] = len(stamps) * tokens_a_page  # of its prompts, as they are enqueued
     facts |= identity(config)  # the prompt may change until the responses come
     if modes != ("batch",):
         facts["modes"] = modes
@@ -117,7 +122,8 @@ def _read(
 def _written(
     name: str,
     read: Iterable[tuple[PageId, bytes, images.Stamp | None]],
-    request: Callable[[Any], dict[str, Any]],
+    request: Callable[..., dict[str, Any]],
+    encoding: str,
     file: BinaryIO,
     stamps: list[images.Stamp | None],
 ) -> Iterator[Line]:
@@ -125,8 +131,9 @@ def _written(
     for index, (page, image, stamp) in enumerate(read):
         key = request_key(name, index)
         # As a fragment: base64 needs no escaping, and 200 kB a page need not be looked through.
-        quoted = orjson.Fragment(b'"' + base64.b64encode(image) + b'"')
-        line = {"key": key, "request": request(quoted)}
+        mime_type, sent = encoded(image, encoding)
+        quoted = orjson.Fragment(b'"' + base64.b64encode(sent) + b'"')
+        line = {"key": key, "request": request(quoted, mime_type=mime_type)}
         file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))  # in one piece
         stamps.append(stamp)
         yield Line(

@@ -62,6 +62,7 @@ Event = Literal[
     "cache_asked",  # before built: a prompt cache of the folder's name may exist
     "restored",  # the manifest was made again from jobs.db
     "fetched",  # in older journals: each page got its outcome, and none is named
+    "upload_failed",  # there is no room for it at the API
     "looked_up",  # an unclear batch was not in the API's listing
     "cancel_asked",
     "downloaded",  # responses.jsonl: its size and digest, and whether the API confirmed them

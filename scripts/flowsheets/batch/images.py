@@ -114,6 +114,18 @@ def _same_pixels(one: bytes, other: bytes) -> bool:
         return False
 
 
+def pixels(image: bytes) -> str | None:
+    """A digest of what an image shows, whatever its encoding; None where it cannot be read."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(image)) as file:
+            shown = file.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    return hashlib.sha256(f"{shown.size}".encode() + shown.tobytes()).hexdigest()
+
+
 def _sent(batch: Batch, key: str) -> bytes | None:
     """The image of a request, as it was sent; None where requests.jsonl does not hold it."""
     try:

@@ -7,8 +7,9 @@ true status.
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -129,16 +130,10 @@ def _from_requests(folder: Path, db: Database) -> dict[int, Line]:
     """Each request's line, of the page that has the very image that was sent."""
     lines: dict[int, Line] = {}
     taken: set[PageId] = set()
-    by_size = _pages_by_size(db, folder.parents[1])
+    pages = _PagesByImage(db, folder.parents[1])
     for key, image in images.all_sent(folder / "requests.jsonl"):
         index = index_of(key, folder.name)
-        digest = hashlib.sha256(image).hexdigest()
-        same = (
-            page
-            for page in by_size.get(len(image), ())
-            if page not in taken and _digest(paths.png(folder.parents[1], page)) == digest
-        )
-        page = next(same, None)
+        page = next((page for page in pages.with_image(image) if page not in taken), None)
         if page is None or index is None:
             continue
         taken.add(page)
@@ -147,19 +142,48 @@ def _from_requests(folder: Path, db: Database) -> dict[int, Line]:
             key=key,
             pdf_path=page.pdf_path,
             page_number=page.page_number,
-            image_sha256=digest,
+            image_sha256=_digest(paths.png(folder.parents[1], page)),
             batch_id=None,
         )
     return lines
 
 
-def _pages_by_size(db: Database, data_root: Path) -> dict[int, list[PageId]]:
-    """Size of an image in bytes -> the pages whose images have it: few are looked into."""
-    by_size: dict[int, list[PageId]] = {}
-    for page in states.all_pages(db):
-        with suppress(OSError):
-            by_size.setdefault(paths.png(data_root, page).stat().st_size, []).append(page)
-    return by_size
+class _PagesByImage:
+    """The pages that show a given image."""
+
+    def __init__(self, db: Database, data_root: Path) -> None:
+        self._db = db
+        self._data_root = data_root
+
+    def with_image(self, image: bytes) -> Iterator[PageId]:
+        """A PNG is the page's own file; one that was sent as WebP has the pixels of that file."""
+        if image.startswith(b"\x89PNG"):
+            digest = hashlib.sha256(image).hexdigest()
+            for page in self._by_size.get(len(image), ()):
+                if _digest(paths.png(self._data_root, page)) == digest:
+                    yield page
+        else:
+            yield from self._by_pixels.get(images.pixels(image), ())
+
+    @cached_property
+    def _by_size(self) -> dict[int, list[PageId]]:
+        """Size of an image in bytes -> the pages whose images have it: few are looked into."""
+        by_size: dict[int, list[PageId]] = {}
+        for page in states.all_pages(self._db):
+            with suppress(OSError):
+                by_size.setdefault(paths.png(self._data_root, page).stat().st_size, []).append(page)
+        return by_size
+
+    @cached_property
+    def _by_pixels(self) -> dict[str | None, list[PageId]]:
+        """What an image shows -> the pages that show it: 50 ms a page, and hardly ever wanted."""
+        by_pixels: dict[str | None, list[PageId]] = {}
+        for page in states.all_pages(self._db):
+            with suppress(OSError):
+                shown = images.pixels(paths.png(self._data_root, page).read_bytes())
+                by_pixels.setdefault(shown, []).append(page)
+        by_pixels.pop(None, None)
+        return by_pixels
 
 
 def _readable(path: Path) -> Iterable[Line]:

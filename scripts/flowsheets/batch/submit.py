@@ -33,6 +33,8 @@ LOOKUP_SECONDS = 2.0
 class Later(Problem):
     """Nothing is wrong that you could mend: the next submit goes on by itself."""
 
+    waits = True
+
 
 class QueueFull(Later):
     """No more batches can be made for now, of any folder."""
@@ -107,6 +109,7 @@ def give_back(batch: Batch, db: Database | None, event: Any, **facts: Any) -> in
     """
     with suppress(ApiProblem):  # what is kept at the API ends there by itself
         clean_up(batch)
+        facts["deleted"] = True
     if event == "refused" and db is not None:
         facts |= _pause_after_refusal(batch, db)
     closed = batch.add(event, **facts)
@@ -244,7 +247,7 @@ def _ask_to_create(
         if problem.unclear:
             _look_for_it(batch, settings, problem)
             return
-        batch.add("create_failed", reason=problem.what)
+        batch.add("create_failed", reason=problem.what, kind=problem.kind)
         if first and problem.code == 403 and not problem.key_refused:
             raise UploadGone from problem
         raise refusal(batch, db, problem) from problem
@@ -269,9 +272,11 @@ def refusal(batch: Batch, db: Database | None, problem: ApiProblem) -> Problem:
         return setting_refused(what) or Problem(batch.folder, what, fix)
     if problem.code == 429:
         fix = "The upload is kept: make batch-submit goes on with it when the queue has room"
-        return QueueFull(
+        full = QueueFull(
             batch.folder, problem.what, fix if problem.kind == "quota" else problem.fix
         )
+        full.kind = problem.kind
+        return full
     return problem
 
 
@@ -310,6 +315,8 @@ def _upload(batch: Batch, db: Database | None) -> str:
     except ApiProblem as problem:
         if problem.code == 400 and not problem.key_refused:  # for good: not to be sent each run
             raise refusal(batch, db, problem) from problem
+        if problem.kind == "storage":
+            batch.add("upload_failed", reason=problem.what, kind=problem.kind)
         raise
     batch.add("uploaded", file=file, bytes=batch.requests.stat().st_size)
     return file

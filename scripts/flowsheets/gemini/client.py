@@ -94,6 +94,8 @@ class ApiProblem(Problem):
     read). `key_refused`: it is the API key, not the call. `what` and `fix` are for people.
     """
 
+    kind: Kind
+
     def __init__(
         self,
         what: str,

@@ -27,6 +27,14 @@ CREATE TABLE IF NOT EXISTS response_folders (
 )
 """,
 )
+# Requests (by the digest of `batch.trial`) whose first pages completed, so that many may follow.
+TRIALS = """
+CREATE TABLE IF NOT EXISTS trials (
+    request   TEXT PRIMARY KEY,
+    proven_by TEXT NOT NULL,
+    at        TEXT NOT NULL
+)
+"""
 _STAMPED = ("journal.jsonl", "manifest.jsonl", "responses.jsonl")
 
 
@@ -105,6 +113,16 @@ def take_in(
 def take_in_responses(db: Database, path: str, stamp: str) -> None:
     """The same for a folder of responses."""
     db.conn.execute("INSERT OR REPLACE INTO response_folders VALUES (?, ?)", (path, stamp))
+
+
+def proven(db: Database, request: str) -> bool:
+    """Whether the first pages of such a request completed."""
+    return db.execute("SELECT 1 FROM trials WHERE request = ?", [request]).fetchone() is not None
+
+
+def prove(db: Database, request: str, proven_by: str, at: str) -> None:
+    """They did, or a person said so, in the caller's transaction."""
+    db.conn.execute("INSERT OR IGNORE INTO trials VALUES (?, ?, ?)", (request, proven_by, at))
 
 
 def forget_all(db: Database) -> None:

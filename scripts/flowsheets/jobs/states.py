@@ -126,6 +126,61 @@ def waiting(db: Database, max_attempts: int) -> Iterator[tuple[PageId, str]]:
         yield PageId(pdf_path, page_number), status
 
 
+def count_waiting(
+    db: Database, data_root: Path, max_attempts: int, paused: Container[PageId] = ()
+) -> int:
+    """How many pages with an image wait to be sent; of rendered ones, as their rows say."""
+    sql = f"FROM jobs WHERE status = 'rendered' AND NOT {_OUTDATED}"
+    if paused:
+        rows = db.execute(f"SELECT pdf_path, page_number {sql}")
+        rendered = sum(PageId(*row) not in paused for row in rows)
+    else:
+        rendered = int(db.execute(f"SELECT count(*) {sql}").fetchone()[0])
+    again = tried_again(db, data_root, max_attempts)
+    return rendered + sum(page not in paused for page in again)
+
+
+def undrawn(db: Database) -> dict[str, int]:
+    """PDF -> pages that want an image; those whose drawing failed wait for `make render`."""
+    rows = db.execute(
+        "SELECT pdf_path, count(*) FROM jobs WHERE status IN ('pending', 'rendering')"
+        f" OR (status = 'rendered' AND {_OUTDATED}) GROUP BY pdf_path"
+    )
+    return dict(rows.fetchall())
+
+
+def tried_again(db: Database, data_root: Path, max_attempts: int) -> list[PageId]:
+    """Failed pages that are sent again by themselves.
+
+    One that could not be drawn has no image; a row that was made again does not know of its own.
+    """
+    rows = db.execute(
+        "SELECT pdf_path, page_number, image_path IS NOT NULL FROM jobs"
+        f" WHERE {_TRIED_AGAIN} AND NOT {_OUTDATED}",
+        [max_attempts],
+    )
+    found = ((PageId(pdf_path, number), drawn) for pdf_path, number, drawn in rows)
+    return [page for page, drawn in found if drawn or paths.png(data_root, page).is_file()]
+
+
+def read_since(db: Database, since: str) -> int:
+    """Pages that were read since then (ISO, UTC) and have a result."""
+    return int(
+        db.table("jobs").count_where(
+            f"status IN ({', '.join('?' * len(READ))}) AND updated_at > ?", [*READ, since]
+        )
+    )
+
+
+def last_outcome(db: Database) -> str | None:
+    """When a page that was in a batch last got its outcome (ISO, UTC)."""
+    (last,) = db.execute(
+        "SELECT max(updated_at) FROM jobs WHERE batch_id IS NOT NULL"
+        " AND status IN ('completed', 'failed')"
+    ).fetchone()
+    return str(last) if last else None
+
+
 class Choice(NamedTuple):
     """What a claim comes upon, in order."""
 

@@ -387,6 +387,13 @@ def by_mode(db: Database) -> list[dict[str, Any]]:
     )
 
 
+def first_since(db: Database, since: str) -> str | None:
+    """When the first response since then was asked for (ISO, UTC)."""
+    sql = "SELECT min(requested_at) FROM usage WHERE requested_at > ?"
+    (first,) = db.execute(sql, [since]).fetchone()
+    return str(first) if first else None
+
+
 def spent(db: Database) -> tuple[float, int, int]:
     """Dollars of all responses whose price is known, of how many pages; responses without one."""
     usd, pages, without = db.execute(

@@ -25,20 +25,22 @@ def page_request(
     settings: Settings,
     cached_content: str | None = None,
     service_tier: str | None = None,
+    mime_type: str = "image/png",
 ) -> dict[str, Any]:
     """The body of `generateContent` for one page, which is also `request` in a batch's line.
 
-    `image_base64` is the PNG, base64 in the standard alphabet: a str, or an `orjson.Fragment` that
-    holds it quoted. With `cached_content` (`cachedContents/…`) the prompt lies in that cache and is
-    not repeated: the API refuses a request that names a cache and has a systemInstruction.
-    `service_tier` (`flex`) is for real time alone: a batch has its own price.
+    `image_base64` is the image (a PNG, unless `mime_type` says otherwise; see encoding.py), base64
+    in the standard alphabet: a str, or an `orjson.Fragment` that holds it quoted. With
+    `cached_content` (`cachedContents/…`) the prompt lies in that cache and is not repeated: the API
+    refuses a request that names a cache and has a systemInstruction. `service_tier` (`flex`) is for
+    real time alone: a batch has its own price.
 
     Every request has a ceiling for its output, which counts thinking as well: without one, a
     response that does not end is billed up to the model's own ceiling of 65,536 tokens. No
     temperature: Gemini 3 wants its default, and later models refuse any.
     """
     level = f"MEDIA_RESOLUTION_{settings.media_resolution.upper()}"
-    image: dict[str, Any] = {"inlineData": {"mimeType": "image/png", "data": image_base64}}
+    image: dict[str, Any] = {"inlineData": {"mimeType": mime_type, "data": image_base64}}
     config: dict[str, Any] = {
         "responseMimeType": "application/json",
         # Not responseJsonSchema, which batches have been seen to ignore (ruby_llm #894).
@@ -70,10 +72,11 @@ def identity(settings: Settings) -> dict[str, str]:
     `prompt` is the prompt's (see `prompts`), `request` that of all that was asked, with the model
     and without the image; a cache and the mode change neither.
     """
+    asked = page_request("", settings, mime_type=f"image/{settings.page_encoding}")
     return {
         "answer": settings.answer,
         "prompt": prompts.today(),
-        "request": prompts.digest([settings.model, page_request("", settings)]),
+        "request": prompts.digest([settings.model, asked]),
     }
 
 
