@@ -28,7 +28,7 @@ define newline
 
 endef
 # Given to a command, and not exported to it: that would carry out a $(shell ...) in a value.
-unexport LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT PAGES GROWTH MINUTES SEED MODULE
+unexport LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT REVIEWER PAGES GROWTH MINUTES SEED MODULE
 
 # The handwriting of the samples; none of it is committed.
 fonts := caveat courier-prime covered-by-your-grace gloria-hallelujah homemade-apple \
@@ -145,8 +145,8 @@ review: | $(installed) ## the pages to look at first, and why; asks no API  LIMI
 
 .PHONY: browse
 browse: PORT ?= 8001
-browse: | $(installed) $(browser) ## scans beside their transcriptions, and a search, in a browser  PORT=
-	@$(venv) scripts/browse.py --port $(call quote,PORT)
+browse: | $(installed) $(browser) ## scans beside their transcriptions, and a search, in a browser  PORT= REVIEWER=
+	@$(venv) scripts/browse.py --port $(call quote,PORT) --reviewer $(call quote,REVIEWER)
 
 .PHONY: export
 export: | $(installed) ## every play to export/plays.csv and plays.jsonl

@@ -75,6 +75,19 @@ async def image(db: Any, data_root: Path, name: str) -> Path | None:
     return path if inside and path.is_file() else None
 
 
+async def places(db: Any, name: str) -> Row:
+    """Where everything of the page is that a person may correct, in px of a sheet."""
+    shifts = await _shifts(db, {"page": name})
+    blocks = {position: place.px(position, shifts.get(position) or 0) for position in POSITIONS}
+    return {
+        "width": form.WIDTH,
+        "height": form.HEIGHT,
+        "date": place.DATE,
+        "comments": place.COMMENTS,
+        "blocks": blocks,
+    }
+
+
 async def _shifts(db: Any, asked: Row) -> dict[str, int | None]:
     """By how many pixels each block lies lower on this scan, as far as `make review` found it."""
     columns = ", ".join(f"{position}_shift AS {position}" for position in POSITIONS)

@@ -24,6 +24,7 @@ page/      one page
   envelope   the objects in its text, whatever was written around them
   mend       small deviations from the shape, put right and named
   shapes     its file in every shape that the existing pipeline writes or accepts
+  corrections  what a person changed on a page, row by row beside the model's
   verified   a page that a person verified: its two files, who and when
 
 gemini/    the Gemini API
@@ -67,5 +68,6 @@ index/     flowsheets.db
   doubts     what makes one page's text suspicious by itself
   from_jobs  the status of each page, as columns
   update     brought up to date
+  saves      a page that a person corrects: opened, and saved over nobody else's text
   reviews    which pages a person should look at first, and why
 """

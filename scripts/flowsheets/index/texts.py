@@ -5,6 +5,7 @@ not, maybe of a data root that has moved. A result whose `verified_by` is filled
 too, also after `make retry` put it aside.
 """
 
+import glob
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -96,6 +97,24 @@ def of_all(jobs_db: Database, data_root: Path, results: Results) -> dict[str, So
     return sources
 
 
+def of_page(jobs_db: Database, data_root: Path, page: PageId) -> Sources | None:
+    """The sources of one page; None where jobs.db has no such page."""
+    rows = states.namesakes(jobs_db, page)
+    row = next((row for row in rows if _page(row) == page), None)
+    if row is None:
+        return None
+    result = paths.result(data_root, page)
+    older = result.parent.glob(f"{glob.escape(result.name)}.*") if result.parent.is_dir() else ()
+    path, problem = _saved(rows, data_root).get(page, (None, None))
+    return Sources(
+        result if result.is_file() else None,
+        tuple(sorted(one for one in older if not one.name.endswith(".part"))),
+        path,
+        problem,
+        {"at": row.get("verified_at"), "by": row.get("reviewer_id")},
+    )
+
+
 def results(data_root: Path) -> Results:
     """All results, and the older ones, which `make retry` puts aside under a name with a time."""
     current: set[Path] = set()
@@ -128,6 +147,33 @@ def read(sources: Sources) -> Text:
     if best is None:
         return Text(None, None, None, findings)
     return Text(best.page, best.path, best.verified, findings)
+
+
+def model(sources: Sources, text: Text) -> tuple[KeptPage | None, bool]:
+    """What a model read, beside a page's text, and whether the text is a correction of just that.
+
+    A page that was read again after a person verified it has several readings: the one that was
+    corrected has the same `extracted_at`. Without it, the current one is shown.
+    """
+    if text.page is None or text.verified is None:
+        return text.page, text.page is not None
+    read = [c for c in _results_read(sources, []) if not c.verified]
+    at = shapes.moment(text.page.extracted_at)
+    same = [c.page for c in read if at and shapes.moment(c.page.extracted_at) == at]
+    current = [c.page for c in read if c.path == sources.result]
+    return next(iter([*same, *current]), None), bool(same)
+
+
+def newer(sources: Sources, text: Text) -> KeptPage | None:
+    """What a model read after the text was verified, or None."""
+    if text.page is None or text.verified is None:
+        return None
+    for candidate in _results_read(sources, []):
+        if candidate.path != sources.result or candidate.verified:
+            continue
+        at, before = (shapes.moment(page.extracted_at) for page in (candidate.page, text.page))
+        return candidate.page if at and (before is None or at > before) else None
+    return None
 
 
 def _verified_file(sources: Sources, findings: list[Finding]) -> Iterator[_Candidate]:
