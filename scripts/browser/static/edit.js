@@ -193,7 +193,7 @@ function edit(name) {
   const fields = fieldsOf(item);
   const shown = strip(item);
   const form = el("form", { class: "fields", autocomplete: "off", "aria-label": lines.get(name).querySelector(".open").getAttribute("aria-label").replace(/\. Correct it$/, "") });
-  form.append(...[shown, ...Object.values(fields).map(({ label, field }) => el("label", { class: `of-${field.name}` }, el("span", {}, label), field)), buttons(item, form)].filter(Boolean));
+  form.append(...[shown, about(item), ...Object.values(fields).map(({ label, field }) => el("label", { class: `of-${field.name}` }, el("span", {}, label), field)), buttons(item, form)].filter(Boolean));
   form.addEventListener("submit", (event) => { event.preventDefault(); next(); });
   form.addEventListener("input", () => { saver.field = { name: placeName(name), values: values() }; saver.keep(); });
   form.addEventListener("keydown", (event) => keysOf(event, item));
@@ -207,6 +207,12 @@ function edit(name) {
   first.focus({ preventScroll: true });
   first.setSelectionRange?.(first.value.length, first.value.length);
   lines.get(name).scrollIntoView({ block: "nearest" });
+}
+
+// What else is known of a row: how sure the model was, what it read, what it found odd.
+function about(item) {
+  const badges = lines.get(item.name).querySelectorAll(".what > .badge, .what > .read");
+  return badges.length ? el("p", { class: "about" }, ...[...badges].map((badge) => badge.cloneNode(true))) : null;
 }
 
 // An item's name that a later load understands: rows are numbered anew there.
@@ -635,3 +641,9 @@ const asked = document.getElementById(decodeURIComponent(location.hash.slice(1))
 current = asked ?? seen().find(doubtful)?.name ?? seen().find((item) => item.kind === "row")?.name ?? "date";
 rove();
 if (!offer()) focus(current);
+// Chromium takes the focus away where the address names a row, and sheet.js hides the place.
+addEventListener("load", () => {
+  if (open || by("offer").children.length) return;
+  document.activeElement?.blur();
+  focus(current);
+});
