@@ -264,7 +264,7 @@ def _index(config: Any, page: PageId) -> str | None:
             closing(database.connect(config.data_root)) as jobs_db,
             tables.writing(config.data_root) as db,
         ):
-            update.update(config, jobs_db, db)
+            update.update_page(config, jobs_db, db, page)
     except Problem as problem:
         return f"Saved; search and review do not show it yet. {problem.message}"
     return None

@@ -2,8 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -113,6 +113,21 @@ def phone(request: pytest.FixtureRequest, chromium: Browser, url: str) -> Iterat
     """A tab on a phone; at the end, nothing went wrong in it."""
     with tab_on(request, chromium, url, {"width": 390, "height": 844}, has_touch=True) as page:
         yield page
+
+
+@pytest.fixture
+def tabs(
+    request: pytest.FixtureRequest, chromium: Browser
+) -> Callable[..., AbstractContextManager[Page]]:
+    """Makes tabs on a desk's screen, or on another one."""
+
+    def tab(
+        url: str, name: str = "tab", size: tuple[int, int] = (1440, 900), **more: Any
+    ) -> AbstractContextManager[Page]:
+        viewport: ViewportSize = {"width": size[0], "height": size[1]}
+        return tab_on(request, chromium, url, viewport, name, **more)
+
+    return tab
 
 
 @contextmanager

@@ -9,28 +9,15 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from browse_process import browsing
-from conftest import tab_on
 from station import Station
 
 FIRST = "/page/1991/March%201991/1991-03mar0407/page-01"
 SECOND = "/page/1991/March%201991/1991-03mar0407/page-02"
 ADA = "REVIEWER=Ada L."
 Tabs = Callable[..., AbstractContextManager[Page]]
-
-
-@pytest.fixture
-def tabs(request: pytest.FixtureRequest, chromium: Browser) -> Tabs:
-    """Makes tabs on a desk's screen, or on another one."""
-
-    def tab(url: str, name: str = "tab", **more: Any) -> AbstractContextManager[Page]:
-        size = more.pop("size", (1440, 900))
-        viewport: Any = {"width": size[0], "height": size[1]}
-        return tab_on(request, chromium, url, viewport, name, **more)
-
-    return tab
 
 
 @pytest.fixture

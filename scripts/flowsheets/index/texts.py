@@ -7,8 +7,8 @@ too, also after `make retry` put it aside.
 
 import glob
 import os
-from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -17,7 +17,10 @@ import orjson
 from sqlite_utils import Database
 
 from flowsheets import display, paths
+from flowsheets.index import from_jobs, stamps
 from flowsheets.index.doubts import Finding
+from flowsheets.index.from_jobs import Found
+from flowsheets.index.stamps import Stamp
 from flowsheets.jobs import states
 from flowsheets.page import shapes, verified
 from flowsheets.page.shapes import KeptPage
@@ -31,17 +34,20 @@ Row = dict[str, Any]
 class Sources(NamedTuple):
     """The files that may hold a page's text, as far as they are there."""
 
-    result: Path | None
-    aside: tuple[Path, ...]  # older results
+    result: str | None
+    aside: tuple[str, ...]  # older results
     saved: Path | None  # by the verifier
     problem: str | None  # why the file that jobs.db names cannot be used
     row: Row  # verified_at and reviewer_id of jobs.db
+    result_stamp: Stamp
 
     def stamp(self) -> str:
         """What differs between two states of the files; empty where there is nothing to read."""
-        corrections = [verified.corrections(self.saved)] if self.saved else []
-        files = [self.result, *self.aside, self.saved, *corrections]
-        states = [(str(path), *_state(path)) for path in files if path]
+        states = [(self.result, *self.result_stamp)] if self.result else []
+        more = [*self.aside]
+        if self.saved:
+            more += [str(self.saved), str(verified.corrections(self.saved))]
+        states += [(path, *stamps.of(path)) for path in more]
         if not states and not self.problem:
             return ""
         return orjson.dumps([states, self.problem, self.row]).decode()
@@ -50,8 +56,11 @@ class Sources(NamedTuple):
 class Results(NamedTuple):
     """The files under results/."""
 
-    current: set[Path]
-    aside: dict[Path, list[Path]]  # a current one's path -> older ones, put aside beside it
+    current: int  # how many
+    aside: dict[str, tuple[str, ...]]  # a current one's path -> older ones, put aside beside it
+
+
+Saved = dict[PageId, tuple[Path | None, str | None]]
 
 
 class Verified(NamedTuple):
@@ -78,61 +87,64 @@ class _Candidate(NamedTuple):
     at: datetime
 
 
-def of_all(jobs_db: Database, data_root: Path, results: Results) -> dict[str, Sources]:
-    """The sources of each page of jobs.db, by the page's name."""
-    rows = list(states.all_rows(jobs_db))
-    saved = _saved(rows, data_root)
-    sources = {}
-    for row in rows:
-        page = PageId(row["pdf_path"], row["page_number"])
-        result = paths.result(data_root, page)
-        path, problem = saved.get(page, (None, None))
-        sources[paths.page_name(page)] = Sources(
-            result if result in results.current else None,
-            tuple(results.aside.get(result, ())),
-            path,
-            problem,
-            {"at": row.get("verified_at"), "by": row.get("reviewer_id")},
-        )
-    return sources
+def of(found: Found, results: Results, saved: Saved) -> Sources:
+    """The sources of a page of jobs.db."""
+    path, problem = saved.get(found.page, (None, None))
+    return Sources(
+        found.result if found.job.result_path else None,
+        results.aside.get(found.result, ()),
+        path,
+        problem,
+        {"at": found.verified_at, "by": found.reviewer_id},
+        found.result_stamp,
+    )
 
 
 def of_page(jobs_db: Database, data_root: Path, page: PageId) -> Sources | None:
     """The sources of one page; None where jobs.db has no such page."""
-    rows = states.namesakes(jobs_db, page)
-    row = next((row for row in rows if _page(row) == page), None)
-    if row is None:
+    found = from_jobs.of_page(jobs_db, data_root, page)
+    if found is None:
         return None
-    result = paths.result(data_root, page)
-    older = result.parent.glob(f"{glob.escape(result.name)}.*") if result.parent.is_dir() else ()
-    path, problem = _saved(rows, data_root).get(page, (None, None))
-    return Sources(
-        result if result.is_file() else None,
-        tuple(sorted(one for one in older if not one.name.endswith(".part"))),
-        path,
-        problem,
-        {"at": row.get("verified_at"), "by": row.get("reviewer_id")},
-    )
+    return of(found, results_of(found.result), saved_of(jobs_db, data_root, page))
+
+
+def results_of(result: str) -> Results:
+    """One page's result, and its older ones."""
+    path = Path(result)
+    older = path.parent.glob(f"{glob.escape(path.name)}.*") if path.parent.is_dir() else ()
+    aside = tuple(sorted(str(one) for one in older if one.suffix != ".part"))
+    return Results(int(path.is_file()), {result: aside})
 
 
 def results(data_root: Path) -> Results:
     """All results, and the older ones, which `make retry` puts aside under a name with a time."""
-    current: set[Path] = set()
-    aside: dict[Path, list[Path]] = {}
-    for path in paths.results(data_root).rglob("page-*.json*"):
-        name, _, time = path.name.partition(".json")
-        if not time:
-            current.add(path)
-        elif time.startswith(".") and not time.endswith(".part"):
-            aside.setdefault(path.with_name(f"{name}.json"), []).append(path)
-    return Results(current, {result: sorted(older) for result, older in aside.items()})
+    count = 0
+    aside: dict[str, list[str]] = {}
+    for folder, names in _names_below(str(paths.results(data_root))):
+        for name in names:
+            leaf, ending, time = name.partition(".json")
+            if not ending or not leaf.startswith("page-"):
+                continue
+            if not time:
+                count += 1
+            elif time.startswith(".") and not time.endswith(".part"):
+                aside.setdefault(f"{folder}/{leaf}.json", []).append(f"{folder}/{name}")
+    return Results(count, {result: tuple(sorted(older)) for result, older in aside.items()})
 
 
-def strays(data_root: Path, found: Results, names: set[str]) -> int:
-    """How many results belong to none of the pages: their PDF was never registered here."""
-    folder = paths.results(data_root)
-    own = (path.relative_to(folder).with_suffix("") for path in found.current)
-    return sum(name.as_posix() not in names for name in own)
+def _names_below(folder: str) -> Iterator[tuple[str, list[str]]]:
+    """Each folder with the names in it that are no folders."""
+    folders = [folder]
+    while folders:
+        folder = folders.pop()
+        names = []
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    names.append(entry.name)
+        yield folder, names
 
 
 def read(sources: Sources) -> Text:
@@ -142,7 +154,7 @@ def read(sources: Sources) -> Text:
         findings.append(Finding("verified_unused", 0, sources.problem))
     candidates = [*_verified_file(sources, findings), *_results_read(sources, findings)]
     checked = [candidate for candidate in candidates if candidate.verified]
-    unverified = [c for c in candidates if not c.verified and c.path == sources.result]
+    unverified = [c for c in candidates if not c.verified and str(c.path) == sources.result]
     best = max(checked, key=lambda c: c.at, default=next(iter(unverified), None))
     if best is None:
         return Text(None, None, None, findings)
@@ -160,7 +172,7 @@ def model(sources: Sources, text: Text) -> tuple[KeptPage | None, bool]:
     read = [c for c in _results_read(sources, []) if not c.verified]
     at = shapes.moment(text.page.extracted_at)
     same = [c.page for c in read if at and shapes.moment(c.page.extracted_at) == at]
-    current = [c.page for c in read if c.path == sources.result]
+    current = [c.page for c in read if str(c.path) == sources.result]
     return next(iter([*same, *current]), None), bool(same)
 
 
@@ -169,7 +181,7 @@ def newer(sources: Sources, text: Text) -> KeptPage | None:
     if text.page is None or text.verified is None:
         return None
     for candidate in _results_read(sources, []):
-        if candidate.path != sources.result or candidate.verified:
+        if str(candidate.path) != sources.result or candidate.verified:
             continue
         at, before = (shapes.moment(page.extracted_at) for page in (candidate.page, text.page))
         return candidate.page if at and (before is None or at > before) else None
@@ -198,7 +210,7 @@ def _results_read(sources: Sources, findings: list[Finding]) -> Iterator[_Candid
         if path is None:
             continue
         try:
-            page = shapes.read(path.read_bytes())
+            page = shapes.read(Path(path).read_bytes())
         except (OSError, ValueError) as error:
             if path == sources.result:
                 detail = f"{path} is not a result ({shapes.why(error)})"
@@ -207,16 +219,30 @@ def _results_read(sources: Sources, findings: list[Finding]) -> Iterator[_Candid
         block = page.verified_by
         at = verified.when(block)
         by = Verified(verified.COMPLETE, verified.who(block), _iso(at)) if block else None
-        yield _Candidate(page, path, by, at or LONG_AGO)
+        yield _Candidate(page, Path(path), by, at or LONG_AGO)
 
 
-def _saved(rows: list[Row], data_root: Path) -> dict[PageId, tuple[Path | None, str | None]]:
+def saved(jobs_db: Database, data_root: Path) -> Saved:
     """The verifier's file of each verified page, or why it cannot be used.
 
     A file's name has the PDF's name without its folder, so that two PDFs of one name share it: it
     belongs to the page whose row names it, and to the one that was verified last if two rows do.
     """
-    named = _named(rows, data_root)
+    return _owned(_named(jobs_db, data_root), data_root)
+
+
+def saved_of(jobs_db: Database, data_root: Path, page: PageId) -> Saved:
+    """The same of one page, and of the others that share its file."""
+    rows = states.namesakes(jobs_db, page)
+    named = {_page(row): _named_by(row) for row in rows if _is_verified(row)}
+    path = verified.folder(data_root) / verified.file_name(page)
+    if not named and len(rows) == 1 and path.exists():
+        named = {page: (str(path), LONG_AGO)}
+    return _owned(named, data_root)
+
+
+def _owned(named: dict[PageId, tuple[str, datetime]], data_root: Path) -> Saved:
+    """The file of each page, of which one that is verified last owns what two rows name."""
     saved = {
         page: _located(name, verified.file_name(page), data_root)
         for page, (name, _) in named.items()
@@ -231,25 +257,36 @@ def _saved(rows: list[Row], data_root: Path) -> dict[PageId, tuple[Path | None, 
     return saved
 
 
-def _named(rows: list[Row], data_root: Path) -> dict[PageId, tuple[str, datetime]]:
+def _named(jobs_db: Database, data_root: Path) -> dict[PageId, tuple[str, datetime]]:
     """Of each verified page, the file that its row names, and when it was verified.
 
     Without a row that names it, as after jobs.db was lost, a file belongs to the only page that it
     can be of.
     """
-    folder = verified.folder(data_root)
-    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    namesakes = Counter(verified.file_name(_page(row)) for row in rows)
+    rows = {_page(row): row for row in states.verified(jobs_db)}
+    only = _only_page_of(jobs_db, verified.folder(data_root))
     named = {}
-    for row in rows:
-        name = verified.file_name(_page(row))
-        path = row.get("verified_path")
-        if not path and name in there and namesakes[name] == 1:
-            path = folder / name
-        if path or row.get("verified_at"):
-            at = shapes.moment(row.get("verified_at")) or LONG_AGO
-            named[_page(row)] = (str(path or ""), at)
+    for page in sorted({*rows, *only}):
+        path, at = _named_by(rows.get(page, {}))
+        named[page] = (path or str(only.get(page, "")), at)
     return named
+
+
+def _is_verified(row: Row) -> bool:
+    return bool(row.get("verified_path") or row.get("verified_at"))
+
+
+def _named_by(row: Row) -> tuple[str, datetime]:
+    """The file that a row names, and when it was verified."""
+    return row.get("verified_path") or "", shapes.moment(row.get("verified_at")) or LONG_AGO
+
+
+def _only_page_of(jobs_db: Database, folder: Path) -> dict[PageId, Path]:
+    """The files of the folder that can be of one page alone."""
+    pages: dict[str, list[PageId]] = {path.name: [] for path in folder.glob("*")}
+    for page in states.all_pages(jobs_db) if pages else ():
+        pages.get(verified.file_name(page), []).append(page)
+    return {own[0]: folder / name for name, own in pages.items() if len(own) == 1}
 
 
 def _located(named: str, name: str, data_root: Path) -> tuple[Path | None, str | None]:
@@ -276,11 +313,3 @@ def _page(row: Row) -> PageId:
 
 def _iso(at: datetime | None) -> str | None:
     return at.astimezone(UTC).isoformat() if at else None
-
-
-def _state(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return (0, 0)
-    return status.st_mtime_ns, status.st_size
