@@ -67,10 +67,9 @@ def _build(db: Database, config: Settings, limit: int, paused: Container[PageId]
     if limit <= 0:
         return 0
     basis = estimate.basis(db, config)
-    _say_the_cost(db, config, limit, basis, paused)
-    claimed = states.claim(
-        db, config.data_root, limit, config.max_attempts, "submitted", paused=paused
-    )
+    chosen = states.choose(db, config.data_root, limit, config.max_attempts, paused)
+    _say_the_cost(db, config, len(chosen.waiting), basis)
+    claimed = states.take(db, config.data_root, chosen, "submitted")
     for page in claimed.set_back:
         click.echo(f"{page}: its row was set back, so it is read again; its old result is kept")
     try:
@@ -96,14 +95,11 @@ def _write_folders(db: Database, config: Settings, pages: list[PageId], basis: B
                 click.echo(f"built batches/{name} {built['pages']} requests, {size:.1f} MB")
 
 
-def _say_the_cost(
-    db: Database, config: Settings, limit: int, basis: Basis, paused: Container[PageId]
-) -> None:
+def _say_the_cost(db: Database, config: Settings, pages: int, basis: Basis) -> None:
     """The estimate of the next pages. Raises `Problem` where it may go past MAX_USD."""
-    pages = states.choose(db, config.data_root, limit, config.max_attempts, paused).waiting
     if pages:
-        budget.hold_to_limit(db, config, len(pages))
-        click.echo(estimate.line(config, len(pages), basis))
+        budget.hold_to_limit(db, config, pages)
+        click.echo(estimate.line(config, pages, basis))
 
 
 def _cache_maker(config: Settings, pages: int, basis: Basis) -> CacheMaker | None:

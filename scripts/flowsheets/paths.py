@@ -43,7 +43,12 @@ def comparisons(data_root: Path) -> Path:
 
 def png(data_root: Path, page: PageId) -> Path:
     """The page's upright image."""
-    return pngs(data_root) / _stem(page) / f"{_leaf(page)}.png"
+    return data_root / image_path(page)
+
+
+def image_path(page: PageId) -> str:
+    """The same below the data root, as a text: for each of many pages, pathlib takes its time."""
+    return f"pages/{page_name(page)}.png"
 
 
 def pngs(data_root: Path) -> Path:
@@ -58,7 +63,12 @@ def results(data_root: Path) -> Path:
 
 def result(data_root: Path, page: PageId) -> Path:
     """The page's result, a `PageResult`."""
-    return results(data_root) / _stem(page) / f"{_leaf(page)}.json"
+    return data_root / result_path(page)
+
+
+def result_path(page: PageId) -> str:
+    """The same below the data root, as a text."""
+    return f"results/{page_name(page)}.json"
 
 
 def old_result(data_root: Path, page: PageId, at: str) -> Path:
@@ -71,7 +81,9 @@ def old_result(data_root: Path, page: PageId, at: str) -> Path:
 
 def page_name(page: PageId) -> str:
     """The page's name in `flowsheets.db`: its result's path below results/, without the ending."""
-    return f"{_stem(page)}/{_leaf(page)}"
+    path, page_number = page
+    stem = path[:-4] if path[-4:].lower() == ".pdf" else path
+    return f"{stem}/page-{page_number:02d}"
 
 
 def responses_folder(data_root: Path, page: PageId) -> Path:
@@ -132,9 +144,8 @@ def was_retried(saved: Path) -> bool:
 
 
 def _stem(page: PageId) -> str:
-    path = page.pdf_path
-    return path[:-4] if path.lower().endswith(".pdf") else path
+    return page_name(page).rpartition("/")[0]
 
 
 def _leaf(page: PageId) -> str:
-    return f"page-{page.page_number:02d}"
+    return page_name(page).rpartition("/")[2]

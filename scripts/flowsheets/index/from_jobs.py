@@ -118,8 +118,7 @@ def _or_null(jobs_db: Database, column: str) -> str:
 def _found(row: tuple[Any, ...], data_root: str) -> Found:
     pdf_path, page_number, status, attempts, last_error, batch_id, at, by, mode, usd, _ = row
     page = PageId(pdf_path, page_number)
-    name = paths.page_name(page)
-    image, result = f"pages/{name}.png", f"results/{name}.json"
+    image, result = paths.image_path(page), paths.result_path(page)
     stamp = stamps.of(f"{data_root}/{result}")
     first, last = _span(pdf_path)
     if mode is None and batch_id and status == "completed":
@@ -129,7 +128,7 @@ def _found(row: tuple[Any, ...], data_root: str) -> Found:
         image if os.path.exists(f"{data_root}/{image}") else None,
         result if stamp != stamps.MISSING else None,
     )
-    return Found(page, name, job, f"{data_root}/{result}", stamp, at, by)
+    return Found(page, paths.page_name(page), job, f"{data_root}/{result}", stamp, at, by)
 
 
 @lru_cache(maxsize=1)  # the pages of a PDF come one after the other

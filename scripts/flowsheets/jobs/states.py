@@ -15,6 +15,7 @@ was drawn from a PDF that has changed since, waits for `make render`; where that
 and `low_confidence` are in existing databases; nothing here sets them.
 """
 
+import os
 import re
 from collections.abc import Container, Iterable, Iterator
 from datetime import UTC, datetime
@@ -158,7 +159,13 @@ def claim(
     then the old result is put aside. `asked` is the model that is going to be asked, kept in
     `model_version` until the response names its own. `paused` pages are left out.
     """
-    chosen = choose(db, data_root, limit, max_attempts, paused)
+    return take(db, data_root, choose(db, data_root, limit, max_attempts, paused), new, asked)
+
+
+def take(
+    db: Database, data_root: Path, chosen: Choice, new: str, asked: str | None = None
+) -> Claim:
+    """`claim` of what was chosen; a page that has moved since stays as it is."""
     flip(
         db,
         chosen.lost,
@@ -195,13 +202,14 @@ def choose(
 ) -> Choice:
     """What `claim` would come upon."""
     choice = Choice([], [], [], [])
+    root = str(data_root)
     for page, status in waiting(db, max_attempts):
         if page in paused:
             continue
-        has_result = paths.result(data_root, page).is_file()
+        has_result = os.path.isfile(f"{root}/{paths.result_path(page)}")
         if has_result and not _was_set_back(db, data_root, page):
             choice.read.append(page)
-        elif paths.png(data_root, page).is_file():
+        elif os.path.isfile(f"{root}/{paths.image_path(page)}"):
             choice.waiting.append(page)
             if has_result:
                 choice.set_back.append(page)
