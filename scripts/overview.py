@@ -13,6 +13,7 @@ from sqlite_utils import Database
 from flowsheets import clock, display, settings
 from flowsheets.batch.folder import Batch, load_batch, open_folders
 from flowsheets.errors import Command, Problem, warn
+from flowsheets.index import progress
 from flowsheets.jobs import database, date_checks, folders, pauses, states
 from flowsheets.money import prices, usage
 from flowsheets.page.response import FOR_A_PERSON
@@ -100,6 +101,7 @@ def _show_money_and_doubts(db: Database, data_root: Path) -> None:
             f"{len(paused):,} pages wait, since all of their batch failed ({reason})."
             " Next: make batch-submit SURE=1"
         )
+    lines += progress.of_data_root(data_root)
     for number, line in enumerate(lines):
         click.echo(line if number else f"\n{line}")
 

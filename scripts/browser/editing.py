@@ -21,7 +21,7 @@ from datasette import NotFound, Response
 from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from browser import hooks, sheet
+from browser import front, hooks, sheet
 from browser.front import Row, rows
 from flowsheets import display, settings
 from flowsheets.errors import Problem
@@ -69,12 +69,21 @@ class Editing:
     @hookimpl(tryfirst=True)
     def register_routes(self) -> list[tuple[str, Any]]:
         """The page view with editing, before the one without, and the save."""
-        return [(r"^/page/(?P<page>.+)$", self._page), (rf"^{SAVES}(?P<page>.+)$", self._save)]
+        return [
+            (r"^/check$", self._check),
+            (r"^/page/(?P<page>.+)$", self._page),
+            (rf"^{SAVES}(?P<page>.+)$", self._save),
+        ]
 
     @hookimpl
     def skip_csrf(self, scope: dict[str, Any]) -> bool:
         """A save has a token of its own."""
         return bool(scope["type"] == "http" and scope["path"].startswith(SAVES))
+
+    async def _check(self, datasette: Any, request: Any) -> Any:
+        db = datasette.get_database("flowsheets")
+        found = {"reasons": await front.to_check(db), "by_gain": await front.by_gain(db)}
+        return await hooks._html(datasette, request, "check.html", found)
 
     async def _page(self, datasette: Any, request: Any) -> Any:
         name = unquote(request.url_vars["page"])
@@ -205,11 +214,16 @@ def reviewer(name: str) -> str | None:
 
 async def next_to_check(db: Any, name: str) -> str | None:
     """The page to go on with: the next on the list of make review after this one."""
+    after = (
+        "(g.gain, -r.rank) < (SELECT o.gain, -min(s.rank) FROM gains o JOIN reviews s"
+        " ON s.page = o.page WHERE o.page = :page)"
+    )
     found = await rows(
         db,
-        "SELECT page, min(rank) AS rank FROM reviews WHERE page <> :page GROUP BY page"
-        " ORDER BY rank < coalesce((SELECT min(rank) FROM reviews WHERE page = :page), 0), rank"
-        " LIMIT 1",
+        "SELECT g.page FROM gains g"
+        " JOIN (SELECT page, min(rank) AS rank FROM reviews GROUP BY page) r ON r.page = g.page"
+        " WHERE g.page <> :page"
+        f" ORDER BY coalesce({after}, 1) DESC, g.gain DESC, r.rank LIMIT 1",
         {"page": name},
     )
     return str(found[0]["page"]) if found else None

@@ -70,5 +70,7 @@ index/     flowsheets.db
   from_jobs  the status of each page, as columns
   update     brought up to date
   saves      a page that a person corrects: opened, and saved over nobody else's text
+  progress   how far people have checked, and how often the model was wrong
+  gains      which page on the list is worth a person's time first
   reviews    which pages a person should look at first, and why
 """

@@ -15,7 +15,7 @@ from flowsheets import paths
 from flowsheets.errors import Problem
 
 # Of another version it is built anew: it holds nothing that is not elsewhere.
-VERSION = 3
+VERSION = 4
 
 # Another index may be at work; from nothing it takes as long as that.
 BUSY_SECONDS = 300
@@ -44,6 +44,7 @@ CREATE TABLE pages (
     verified        TEXT,    -- complete or draft, where the text is what a person saved; else null
     verified_by     TEXT,
     verified_at     TEXT,    -- ISO, UTC
+    read_again_at   TEXT,    -- ISO, when a model read the page after a person verified it
     text_path       TEXT,    -- the file that the text is from, relative to DATA_ROOT if it is there
     mode            TEXT,    -- batch, realtime, flex
     usd             REAL,
@@ -93,7 +94,9 @@ CREATE TABLE entries (
     crossed_out INTEGER NOT NULL, -- 0 or 1, from notes
     oddities    TEXT,             -- a JSON list
     joined_text TEXT,             -- with its continuation rows; null on these and on blank rows
-    continues   TEXT REFERENCES entries(entry)
+    continues   TEXT REFERENCES entries(entry),
+    model_text  TEXT              -- as the model read the row, where a person verified the page;
+                                  -- null for a row that the person added
 );
 CREATE TABLE oddities (
     id          INTEGER PRIMARY KEY,
@@ -108,6 +111,24 @@ CREATE TABLE reviews (
     detail      TEXT NOT NULL,
     rank        INTEGER NOT NULL, -- 1 is to be looked at first
     PRIMARY KEY (page, reason)
+);
+-- Of pages on the list, how many of their rows are expected to be wrong, by the rows to be read.
+CREATE TABLE gains (
+    page        TEXT PRIMARY KEY REFERENCES pages(page),
+    doubt       REAL NOT NULL,    -- rows expected to be wrong
+    rows        INTEGER NOT NULL,
+    gain        REAL NOT NULL
+);
+-- The model's rows on what people checked, and those that were wrong, by its own confidence.
+CREATE TABLE corrections (
+    page         TEXT PRIMARY KEY REFERENCES pages(page),
+    high         INTEGER NOT NULL,
+    high_wrong   INTEGER NOT NULL,
+    medium       INTEGER NOT NULL,
+    medium_wrong INTEGER NOT NULL,
+    low          INTEGER NOT NULL,
+    low_wrong    INTEGER NOT NULL,
+    added        INTEGER NOT NULL -- rows that the model did not have
 );
 -- What the index was made from, and what the review compares pages by.
 CREATE TABLE sources (
@@ -152,7 +173,8 @@ CREATE VIEW plays AS
     SELECT e.entry, e.page, p.pdf_path, p.page_number, e.position, e.row_index, e.ordinal,
         p.page_date_raw, e.page_date, e.hour_raw, e.jock_raw, e.dj, e.artist, e.track,
         e.artist_guess, e.artist_rule, e.raw_text, e.joined_text AS text, e.type_raw,
-        e.confidence, e.notes, e.crossed_out, p.verified, p.verified_by, p.verified_at
+        e.confidence, e.notes, e.crossed_out, p.verified, p.verified_by, p.verified_at,
+        e.model_text
     FROM entries e JOIN pages p ON p.page = e.page
     WHERE e.joined_text IS NOT NULL;
 -- max() takes Ramones before RAMONES: small letters sort last.
@@ -175,8 +197,9 @@ CREATE VIEW plays_by_hour AS
     GROUP BY hour ORDER BY plays DESC;
 CREATE VIEW pages_to_check AS
     SELECT r.rank, r.page, r.reason, r.detail, p.page_date_raw, p.page_date, p.status,
-        p.verified, p.verified_by, p.verified_at
-    FROM reviews r JOIN pages p ON p.page = r.page ORDER BY r.rank;
+        p.verified, p.verified_by, p.verified_at, g.gain
+    FROM reviews r JOIN pages p ON p.page = r.page LEFT JOIN gains g ON g.page = r.page
+    ORDER BY r.rank;
 CREATE VIEW pages_by_month AS
     SELECT substr(coalesce(page_date, pdf_first_date), 1, 7) AS month, status, count(*) AS pages
     FROM pages GROUP BY month, status;
