@@ -213,7 +213,7 @@ def reviewer(name: str) -> str | None:
 
 
 async def next_to_check(db: Any, name: str) -> str | None:
-    """The page to go on with: the next on the list of make review after this one."""
+    """The page to go on with: the next with a text on the list of make review after this one."""
     after = (
         "(g.gain, -r.rank) < (SELECT o.gain, -min(s.rank) FROM gains o JOIN reviews s"
         " ON s.page = o.page WHERE o.page = :page)"
@@ -222,7 +222,7 @@ async def next_to_check(db: Any, name: str) -> str | None:
         db,
         "SELECT g.page FROM gains g"
         " JOIN (SELECT page, min(rank) AS rank FROM reviews GROUP BY page) r ON r.page = g.page"
-        " WHERE g.page <> :page"
+        " JOIN pages p ON p.page = g.page WHERE g.page <> :page AND p.entry_count IS NOT NULL"
         f" ORDER BY coalesce({after}, 1) DESC, g.gain DESC, r.rank LIMIT 1",
         {"page": name},
     )

@@ -87,11 +87,12 @@ async def to_check(db: Any) -> list[dict[str, Any]]:
 
 
 async def by_gain(db: Any) -> list[Row]:
-    """The pages that are worth a person's time first: most doubt for the least rows."""
+    """Pages with a text that are worth a person's time: most doubt for the least rows first."""
     return await rows(
         db,
         "SELECT g.page, g.doubt, g.rows, p.pdf_path, p.page_number, p.page_date_raw, p.verified,"
         " p.verified_by, p.verified_at FROM gains g JOIN pages p ON p.page = g.page"
+        " WHERE p.entry_count IS NOT NULL"
         f" ORDER BY g.gain DESC, p.pdf_path, p.page_number LIMIT {OF_EACH}",
     )
 

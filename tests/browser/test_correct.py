@@ -58,7 +58,8 @@ def test_a_correction_by_keyboard_alone_from_the_list_to_the_next_page(
 ) -> None:
     doubtful(own, 1, 2)
     ada.goto("/check")
-    wanted = ada.get_by_role("link", name=re.compile("03mar0407.pdf page 2"))
+    listed = ada.get_by_role("region", name="Most doubt for the least rows").first
+    wanted = listed.get_by_role("link", name=re.compile("03mar0407.pdf page 2"))
     for _ in range(40):
         if wanted.evaluate("link => link === document.activeElement"):
             break
