@@ -56,7 +56,7 @@ COLUMNS = {
 }
 # Columns that the view `plays`, whose raw_text is the text that counts, has in another way.
 OTHERS = {
-    "raw_text": "CASE WHEN plays.verified IS NULL THEN plays.raw_text ELSE plays.model_text END",
+    "raw_text": "CASE WHEN plays.verified IS NULL THEN plays.raw_text ELSE m.raw_text END",
     "verified_text": "CASE WHEN plays.verified IS NOT NULL THEN plays.raw_text END",
 }
 FORMULAS = (
@@ -97,6 +97,7 @@ def _plays(db: Database) -> Iterator[tuple[Any, ...]]:
     order = " ".join(f"WHEN '{position}' THEN {n}" for n, position in enumerate(POSITIONS))
     yield from db.execute(
         f"SELECT {columns} FROM pages CROSS JOIN plays ON plays.page = pages.page"
+        " LEFT JOIN model_rows m ON m.entry = plays.entry"
         f" ORDER BY pages.pdf_path, pages.page_number, CASE plays.position {order} END,"
         " plays.ordinal"
     )

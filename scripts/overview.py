@@ -101,7 +101,7 @@ def _show_money_and_doubts(db: Database, data_root: Path) -> None:
             f"{len(paused):,} pages wait, since all of their batch failed ({reason})."
             " Next: make batch-submit SURE=1"
         )
-    lines += progress.of_data_root(data_root)
+    lines += progress.lines(progress.of_data_root(data_root))
     for number, line in enumerate(lines):
         click.echo(line if number else f"\n{line}")
 

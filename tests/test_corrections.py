@@ -111,8 +111,8 @@ def test_a_later_reading_is_not_held_against_the_models_first(station: Station) 
     later = OURS | {"extracted_at": "2026-09-01T00:00:00Z"}
     path.write_text(json.dumps(sheet(row(0, "Wire - Map Ref")) | later))
     assert indexed(station, f"SELECT {WRONG} FROM corrections") == [(1, 1, 0, 0, 0, 0, 0)]
-    assert ask(station, "SELECT read_again_at FROM pages") == [("2026-09-01T00:00:00+00:00",)]
-    assert ask(station, "SELECT text, model_text FROM plays") == [
+    assert ask(station, "SELECT read_again_at FROM sources") == [("2026-09-01T00:00:00+00:00",)]
+    assert ask(station, "SELECT text, m.raw_text FROM plays JOIN model_rows m USING (entry)") == [
         ("Wire - Map Ref", "Wire - Mop Ref")
     ]
 
@@ -165,9 +165,9 @@ def test_the_doubt_follows_what_corrections_say() -> None:
 
 
 def test_status_without_an_index_says_nothing_of_it(tmp_path: Path) -> None:
-    assert progress.of_data_root(tmp_path) == []
+    assert progress.of_data_root(tmp_path) is None
     (tmp_path / "flowsheets.db").write_bytes(b"no database at all" * 100)
-    assert progress.of_data_root(tmp_path) == []
+    assert progress.of_data_root(tmp_path) is None
 
 
 def test_what_a_person_settled_is_off_the_list(station: Station) -> None:

@@ -44,6 +44,7 @@ async def read(db: Any, data_root: Path, name: str) -> dict[str, Any] | None:
     return {
         "page": page,
         "image": await image(db, data_root, name) is not None,
+        "read_again_at": await _read_again_at(db, asked),
         "blocks": [
             _block(blocks[position], entries, oddities, shifts.get(position) or 0)
             for position in POSITIONS
@@ -86,6 +87,12 @@ async def places(db: Any, name: str) -> Row:
         "comments": place.COMMENTS,
         "blocks": blocks,
     }
+
+
+async def _read_again_at(db: Any, asked: Row) -> str | None:
+    """When a model read the page after a person verified it."""
+    found = await rows(db, "SELECT read_again_at FROM sources WHERE page = :page", asked)
+    return found[0]["read_again_at"] if found else None
 
 
 async def _shifts(db: Any, asked: Row) -> dict[str, int | None]:

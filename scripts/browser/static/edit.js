@@ -135,7 +135,7 @@ function rowLine(block, entry, again) {
   const made = line({ name: `row:${entry.uid}`, kind: "row", position: block.position, uid: entry.uid },
     String(entry.row_index), entry.raw_text, { type: entry.type_raw ?? "", badges });
   made.id = `${block.position}-${String(entry.row_index).padStart(2, "0")}${again > 1 ? `.${again}` : ""}`;
-  made.classList.add(entry.confidence);
+  if (!changed) made.classList.add(entry.confidence);
   if (entry.notes === "continuation") made.classList.add("continues");
   return made;
 }
@@ -434,7 +434,11 @@ let leaving = false; // to the next page, once this one has arrived
 
 function heard(event) {
   const trouble = by("trouble");
-  const say = (text, ...more) => { trouble.replaceChildren(text, ...more); trouble.hidden = !text; };
+  const say = (text, ...more) => {
+    trouble.replaceChildren(text, ...more);
+    trouble.hidden = !text;
+    requestAnimationFrame(measureBar);
+  };
   if (event.kind === "saving") { by("saved").textContent = "Saving…"; return; }
   if (event.kind === "saved") {
     status = event.said.status;
@@ -636,6 +640,12 @@ by("reopen").addEventListener("click", reopen);
 done().addEventListener("click", checkPage);
 done().disabled = Boolean(desk.opened.problem);
 document.querySelector("details.keys").open = matchMedia("(min-width: 1100px)").matches;
+// What is scrolled to is not behind the bar, however high it is.
+function measureBar() {
+  rows.style.setProperty("--bar", `${document.querySelector(".bar").offsetHeight}px`);
+  if (open) lines.get(open.name).scrollIntoView({ block: "nearest" });
+}
+new ResizeObserver(measureBar).observe(document.querySelector(".bar"));
 render();
 const asked = document.getElementById(decodeURIComponent(location.hash.slice(1)))?.dataset.item;
 current = asked ?? seen().find(doubtful)?.name ?? seen().find((item) => item.kind === "row")?.name ?? "date";

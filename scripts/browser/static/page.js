@@ -43,8 +43,8 @@ export function items(page) {
   return [{ name: "date", kind: "date" }, ...blocks, { name: "comments", kind: "comments" }];
 }
 
-export const isDoubtful = (entry) =>
-  entry.confidence !== "high" || entry.oddities.length > 0 || ["illegible", "other", "crossed_out"].includes(entry.notes);
+export const isDoubtful = (entry) => !isChanged(entry) && (
+  entry.confidence !== "high" || entry.oddities.length > 0 || ["illegible", "other", "crossed_out"].includes(entry.notes));
 
 export const isChanged = (entry) =>
   Boolean(entry.read) && ["row_index", "raw_text", "type_raw", "notes"].some((name) => entry.read[name] !== entry[name]);

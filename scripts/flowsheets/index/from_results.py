@@ -34,6 +34,7 @@ class PageRows:
     entries: list[Row] = field(default_factory=list)
     oddities: list[Row] = field(default_factory=list)
     corrections: list[Row] = field(default_factory=list)
+    model_rows: list[Row] = field(default_factory=list)
 
 
 def of(page: str, page_date: str | None, text: KeptPage, model: KeptPage | None = None) -> PageRows:
@@ -46,9 +47,10 @@ def of(page: str, page_date: str | None, text: KeptPage, model: KeptPage | None 
     rows.oddities += [_oddity(page, None, None, oddity) for oddity in text.oddities]
     for quadrant in text.quadrants:
         rows.oddities += [_oddity(page, quadrant.position, None, t) for t in quadrant.oddities]
-        entries = _entries(page, page_date, quadrant, read)
+        entries, read_as = _entries(page, page_date, quadrant, read)
         rows.blocks.append(_block(page, quadrant, entries))
         rows.entries += entries
+        rows.model_rows += read_as
         for entry in entries:
             texts = orjson.loads(entry["oddities"]) if entry["oddities"] else []
             rows.oddities += [_oddity(page, quadrant.position, entry["entry"], t) for t in texts]
@@ -115,7 +117,9 @@ def _read_as(text: KeptPage, model: KeptPage) -> dict[int, str]:
 
 def _entries(
     page: str, page_date: str | None, quadrant: KeptQuadrant, read: dict[int, str]
-) -> list[Row]:
+) -> tuple[list[Row], list[Row]]:
+    """The block's rows of `entries` and of `model_rows`."""
+    read_as: list[Row] = []
     written = sorted(quadrant.entries, key=lambda entry: entry.row_index)
     seen: Counter[int] = Counter()
     rows: list[Row] = []
@@ -126,7 +130,6 @@ def _entries(
         again = f".{seen[row['row_index']]}" if seen[row["row_index"]] > 1 else ""
         name = f"{page}/{quadrant.position}/{row['row_index']:02d}{again}"
         row |= {
-            "model_text": read.get(id(entry)),
             "entry": name,
             "page": page,
             "page_date": page_date,
@@ -136,6 +139,8 @@ def _entries(
             "dj": collapsed(quadrant.jock_raw),
             "ordinal": ordinal,
         }
+        if (text := read.get(id(entry))) is not None:
+            read_as.append({"entry": name, "page": page, "raw_text": text})
         if is_blank(entry.raw_text):
             row["joined_text"] = None
         elif kind(entry.notes) == "continuation" and first is not None:
@@ -144,7 +149,7 @@ def _entries(
         else:
             first = row  # so is a continuation of nothing: its text is to be in some play
         rows.append(row)
-    return [row | _parts(row["joined_text"]) for row in rows]
+    return [row | _parts(row["joined_text"]) for row in rows], read_as
 
 
 def _entry(entry: KeptEntry) -> Row:

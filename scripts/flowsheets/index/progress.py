@@ -42,9 +42,22 @@ def read(db: Any) -> Progress:
     return Progress(complete, drafts, rows, wrong, int(added))
 
 
-def lines(progress: Progress) -> list[str]:
+def of_data_root(data_root: Path) -> Progress | None:
+    """For a command that has not opened the index; None without one, and where nobody has saved a
+    page.
+    """
+    path = paths.index_db(data_root)
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            found = read(db)
+    except sqlite3.Error:  # missing, of another version, in the making
+        return None
+    return found if found.complete + found.drafts else None
+
+
+def lines(progress: Progress | None) -> list[str]:
     """It in words; nothing where nobody has saved a page."""
-    if not progress.complete + progress.drafts:
+    if progress is None or not progress.complete + progress.drafts:
         return []
     pages = f"{progress.complete:,} page{'s' * (progress.complete != 1)} checked by people"
     drafts = f", {progress.drafts:,} in draft" if progress.drafts else ""
@@ -64,13 +77,3 @@ def share(some: int, of: int) -> str:
     """`3 of 40 (7.5%)`."""
     percent = 100 * some / of
     return f"{some:,} of {of:,} ({percent:.{0 if percent >= 10 or not some else 1}f}%)"
-
-
-def of_data_root(data_root: Path) -> list[str]:
-    """The lines for a command that has not opened the index; nothing without one."""
-    path = paths.index_db(data_root)
-    try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
-            return lines(read(db))
-    except sqlite3.Error:  # missing, of another version, in the making
-        return []

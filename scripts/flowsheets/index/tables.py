@@ -44,7 +44,6 @@ CREATE TABLE pages (
     verified        TEXT,    -- complete or draft, where the text is what a person saved; else null
     verified_by     TEXT,
     verified_at     TEXT,    -- ISO, UTC
-    read_again_at   TEXT,    -- ISO, when a model read the page after a person verified it
     text_path       TEXT,    -- the file that the text is from, relative to DATA_ROOT if it is there
     mode            TEXT,    -- batch, realtime, flex
     usd             REAL,
@@ -94,9 +93,13 @@ CREATE TABLE entries (
     crossed_out INTEGER NOT NULL, -- 0 or 1, from notes
     oddities    TEXT,             -- a JSON list
     joined_text TEXT,             -- with its continuation rows; null on these and on blank rows
-    continues   TEXT REFERENCES entries(entry),
-    model_text  TEXT              -- as the model read the row, where a person verified the page;
-                                  -- null for a row that the person added
+    continues   TEXT REFERENCES entries(entry)
+);
+-- Of pages that a person verified, the rows as the model read them; one that was added has none.
+CREATE TABLE model_rows (
+    entry       TEXT PRIMARY KEY REFERENCES entries(entry),
+    page        TEXT NOT NULL REFERENCES pages(page),
+    raw_text    TEXT NOT NULL
 );
 CREATE TABLE oddities (
     id          INTEGER PRIMARY KEY,
@@ -134,6 +137,7 @@ CREATE TABLE corrections (
 CREATE TABLE sources (
     page        TEXT PRIMARY KEY REFERENCES pages(page),
     stamp       TEXT NOT NULL,    -- of all files that may hold its text
+    read_again_at TEXT,           -- ISO, when a model read the page after a person verified it
     contradiction TEXT,           -- why its date and the PDF's name cannot both be right
     digest      TEXT NOT NULL,    -- of all its rows
     sketch      TEXT              -- JSON: pages with much text in common share numbers of it
@@ -173,8 +177,7 @@ CREATE VIEW plays AS
     SELECT e.entry, e.page, p.pdf_path, p.page_number, e.position, e.row_index, e.ordinal,
         p.page_date_raw, e.page_date, e.hour_raw, e.jock_raw, e.dj, e.artist, e.track,
         e.artist_guess, e.artist_rule, e.raw_text, e.joined_text AS text, e.type_raw,
-        e.confidence, e.notes, e.crossed_out, p.verified, p.verified_by, p.verified_at,
-        e.model_text
+        e.confidence, e.notes, e.crossed_out, p.verified, p.verified_by, p.verified_at
     FROM entries e JOIN pages p ON p.page = e.page
     WHERE e.joined_text IS NOT NULL;
 -- max() takes Ramones before RAMONES: small letters sort last.
@@ -197,9 +200,8 @@ CREATE VIEW plays_by_hour AS
     GROUP BY hour ORDER BY plays DESC;
 CREATE VIEW pages_to_check AS
     SELECT r.rank, r.page, r.reason, r.detail, p.page_date_raw, p.page_date, p.status,
-        p.verified, p.verified_by, p.verified_at, g.gain
-    FROM reviews r JOIN pages p ON p.page = r.page LEFT JOIN gains g ON g.page = r.page
-    ORDER BY r.rank;
+        p.verified, p.verified_by, p.verified_at
+    FROM reviews r JOIN pages p ON p.page = r.page ORDER BY r.rank;
 CREATE VIEW pages_by_month AS
     SELECT substr(coalesce(page_date, pdf_first_date), 1, 7) AS month, status, count(*) AS pages
     FROM pages GROUP BY month, status;
@@ -218,6 +220,7 @@ CREATE INDEX entries_artist ON entries(artist COLLATE NOCASE, artist, page_date,
 CREATE INDEX entries_type ON entries(type_raw);
 CREATE INDEX entries_confidence ON entries(confidence);
 CREATE INDEX entries_continues ON entries(continues) WHERE continues IS NOT NULL;
+CREATE INDEX model_rows_page ON model_rows(page);
 CREATE INDEX oddities_page ON oddities(page);
 CREATE INDEX oddities_entry ON oddities(entry);
 CREATE INDEX findings_page ON findings(page);

@@ -48,19 +48,12 @@ OF_TEXT = (
     "verified",
     "verified_by",
     "verified_at",
-    "read_again_at",
     "text_path",
 )
 # Tables with what was read from a page's text, and what was made of it.
 OF_PAGE = (
-    "entries",
-    "blocks",
-    "oddities",
-    "corrections",
-    "sources",
-    "findings",
-    "reviews",
-    "gains",
+    *("entries", "blocks", "oddities", "model_rows", "corrections"),
+    *("sources", "findings", "reviews", "gains"),
 )
 
 
@@ -264,10 +257,10 @@ def _indexed(page: Page, data_root: Path) -> Indexed:
     if model and is_its_own:
         rows.corrections = _corrections(page, text.page, text.verified, model)
     rows.source |= {"contradiction": dates.contradiction(pdf_path, raw), "stamp": page.stamp}
+    rows.page |= _provenance(text, data_root)
     newer = texts.newer(page.sources, text)
-    rows.page |= _provenance(text, data_root) | {
-        "read_again_at": newer.extracted_at.isoformat() if newer and newer.extracted_at else None
-    }
+    at = newer.extracted_at if newer else None
+    rows.source["read_again_at"] = at.isoformat() if at else None
     return Indexed(page.name, rows, [*text.findings, *doubts.of(text.page)])
 
 
@@ -312,6 +305,7 @@ def _store(db: Database, pages: list[Indexed]) -> None:
     _insert(db, "sources", ({"page": name} | rows.source for name, rows in good))
     _insert(db, "blocks", (row for _, rows in good for row in rows.blocks))
     _insert(db, "entries", (row for _, rows in good for row in rows.entries))
+    _insert(db, "model_rows", (row for _, rows in good for row in rows.model_rows))
     _insert(db, "corrections", (row for _, rows in good for row in rows.corrections))
     _insert(db, "oddities", (row for _, rows in good for row in rows.oddities))
     found = ({"page": one.page} | f._asdict() for one in pages for f in one.findings)
