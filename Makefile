@@ -28,12 +28,15 @@ define newline
 
 endef
 # Given to a command, and not exported to it: that would carry out a $(shell ...) in a value.
-unexport LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT REVIEWER PAGES GROWTH MINUTES SEED MODULE
+unexport A B C D E F G H DRAFT LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT REVIEWER PAGES GROWTH MINUTES SEED MODULE
 
 # The handwriting of the samples; none of it is committed.
 fonts := caveat courier-prime covered-by-your-grace gloria-hallelujah homemade-apple \
          kalam nothing-you-could-do patrick-hand permanent-marker reenie-beanie \
          rock-salt schoolbell shadows-into-light
+
+# The letters that were given, an empty one too: its settings are those of .env.
+letters = $(foreach letter,A B C D E F G H,$(if $(filter command environment,$(origin $(letter))),--setting $(letter)=$(call quote,$(letter))))
 
 # With it, Python does not find scripts/flowsheets beside the script that is run.
 unexport PYTHONSAFEPATH
@@ -120,8 +123,8 @@ cost: | $(installed) ## what was spent, by month, model and mode; asks no API  F
 	@$(venv) scripts/cost.py --format $(call quote,FORMAT)
 
 .PHONY: compare
-compare: | $(installed) ## the same few pages in both modes, side by side; bills both  LIMIT=
-	@$(venv) scripts/compare.py --limit $(call quote,LIMIT)
+compare: | $(installed) ## the same pages in both modes, or under settings; bills each  LIMIT= A="" B="…"
+	@$(venv) scripts/compare.py --limit $(call quote,LIMIT) $(letters)
 
 .PHONY: retry
 retry: | $(installed) ## finished pages back to the queue, with all their tries  PDF= PAGE= STATUS=failed CODE=
@@ -142,6 +145,14 @@ index: | $(installed) ## results to flowsheets.db, for browse, review and export
 .PHONY: review
 review: | $(installed) ## the pages to look at first, and why; asks no API  LIMIT=
 	@$(venv) scripts/review.py --limit $(call quote,LIMIT)
+
+.PHONY: truth
+truth: | $(installed) ## pages drawn at random, for people to type  LIMIT= SEED= DRAFT=reading
+	@$(venv) scripts/truth.py --limit $(call quote,LIMIT) --seed $(call quote,SEED) --draft $(call quote,DRAFT)
+
+.PHONY: accuracy
+accuracy: | $(installed) ## how right the readings are, by what people typed; asks no API  FORMAT=json A= B=
+	@$(venv) scripts/accuracy.py --format $(call quote,FORMAT) --a $(call quote,A) --b $(call quote,B)
 
 .PHONY: browse
 browse: PORT ?= 8001

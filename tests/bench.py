@@ -118,7 +118,9 @@ def cells(step: str, pages: int, rounds: list[Round]) -> list[str]:
 @click.option("--pages", type=Count("PAGES", PAGES), default=PAGES)
 @click.option("--growth", type=Count("GROWTH"), default=None)
 @click.option(
-    "--part", type=click.Choice(["answer", "grow", "fetch-more", "ink", *WANTED]), hidden=True
+    "--part",
+    type=click.Choice(["answer", "grow", "wait", "fetch-more", "ink", *WANTED]),
+    hidden=True,
 )
 def main(pages: int, growth: int | None, part: str | None) -> None:
     """Measure render, build and fetch, and print the table."""
@@ -373,6 +375,12 @@ def _grow(scans: Path, data: Path, pages: int) -> None:
     grow(data, pages, _readings(), response_of)
 
 
+def _wait(scans: Path, data: Path, pages: int) -> None:
+    from growth import wait
+
+    wait(data, pages)
+
+
 def _fetch_more(scans: Path, data: Path, pages: int) -> None:
     from growth import fetch_more
 
@@ -394,6 +402,7 @@ Part = Callable[[Path, Path, int], None]
 PARTS: dict[str, Part] = {
     "answer": _answer,
     "grow": _grow,
+    "wait": _wait,
     "fetch-more": _fetch_more,
     "ink": _measure_ink,
     "render": _render,

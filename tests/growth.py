@@ -33,15 +33,22 @@ def grow(
 ) -> None:
     """So many completed pages, in batches that are settled, and some pages that wait."""
     db = database.connect(data)
-    ids = [PageId(f"{n // 10:06d} 1990-04apr0106.pdf", n % 10 + 1) for n in range(pages + WAITING)]
+    ids = wait(data, pages + WAITING)
+    responses = cycle([response_of(json.dumps(one)) for one in readings])
+    for number, begin in enumerate(range(0, pages, A_BATCH), 1):
+        _complete(data, db, ids[begin : min(begin + A_BATCH, pages)], number, readings, responses)
+
+
+def wait(data: Path, pages: int) -> list[PageId]:
+    """So many pages that wait to be sent, each with a small image."""
+    db = database.connect(data)
+    ids = [PageId(f"{n // 10:06d} 1990-04apr0106.pdf", n % 10 + 1) for n in range(pages)]
     states.register(db, ids)
     states.flip(db, ids, "pending", "rendered")
     image = io.BytesIO()
     Image.new("1", (100, 100)).save(image, "PNG")
     files.write_all((paths.png(data, page), image.getvalue()) for page in ids)
-    responses = cycle([response_of(json.dumps(one)) for one in readings])
-    for number, begin in enumerate(range(0, pages, A_BATCH), 1):
-        _complete(data, db, ids[begin : min(begin + A_BATCH, pages)], number, readings, responses)
+    return ids
 
 
 def fetch_more(

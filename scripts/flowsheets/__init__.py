@@ -20,6 +20,7 @@ page/      one page
   form       the printed form: where it lies on a sheet, and which rows carry writing
   dates      days in a PDF's name and on a page, and whether both can be right
   request    its request (with prompt.md), the same in real time and in a batch
+  prompts    which prompt read a page, and what today's asks for beyond it
   response   the API's response: the page in it, or the reason why there is none
   envelope   the objects in its text, whatever was written around them
   mend       small deviations from the shape, put right and named
@@ -47,6 +48,24 @@ jobs/      jobs.db
   pdfs       the PDFs that discover has seen, and from which of them each page was drawn
   date_checks  pages whose date contradicts their PDF's name
 
+accuracy/  how right a reading is
+  words      what of a text is compared, strictly and leniently
+  align      which row of one reading is which row of another
+  score      counts of a page that add up, and the figures made of them
+  intervals  how sure a figure is, and two readings of the same pages
+  sample     pages drawn at random for people to type
+  drafts     a page of truth to be filled in
+  truth      what people typed, and which of it counts
+  partial    some texts that a page must have
+  readings   a folder of results, whatever read them
+  sections   readings measured by the truth of one kind: every figure
+  report     all that is said of one folder of readings
+  table      the report as lines on a terminal
+  html       the report as one HTML file (with report.html)
+  cutouts    rows cut out of their scans
+  comparison  two folders of readings, against the truth or each other
+  agreement  how far two readings agree, where no truth is known
+
 batch/     a batch, from pages to results
   folder     its folder: manifest, requests, journal; the batch's state machine, drawn
   build      pages to a folder, within the limits
@@ -58,7 +77,13 @@ batch/     a batch, from pages to results
   images     whether a page still shows what was sent
   recover    jobs.db brought in line with the folders
   restore    a folder that was lost, from jobs.db
+  runs       how real-time runs asked for the responses that are kept
+  aside      a batch whose responses change no job: for comparisons and second readings
   compare    the same pages in both modes, side by side
+  letters    the settings of a comparison, by letter
+  draw       the pages of a comparison
+  comparison a comparison of settings: its folder, and one step further
+  verdict    its table, and which setting is the cheapest that is as good
 
 index/     flowsheets.db
   tables     its tables and views, and how it is opened

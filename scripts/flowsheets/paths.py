@@ -41,6 +41,26 @@ def comparisons(data_root: Path) -> Path:
     return data_root / "compare"
 
 
+def second_readings(data_root: Path) -> Path:
+    """The folder of the second readings' folders."""
+    return data_root / "second"
+
+
+def truth(data_root: Path) -> Path:
+    """The folder of what people typed, to measure readings by."""
+    return data_root / "truth"
+
+
+def truth_page(data_root: Path, page: PageId) -> Path:
+    """The page as a person typed it, in the result's shape."""
+    return truth(data_root) / _stem(page) / f"{_leaf(page)}.json"
+
+
+def accuracy_report(data_root: Path) -> Path:
+    """The report of `make accuracy`, to be opened in a browser."""
+    return data_root / "accuracy" / "report.html"
+
+
 def png(data_root: Path, page: PageId) -> Path:
     """The page's upright image."""
     return data_root / image_path(page)
@@ -98,6 +118,11 @@ def real_time_response(data_root: Path, page: PageId, at: str, mode: str = "real
     """
     name = f"{_leaf(page)}.{at.replace(':', '')}" + (f".{mode}" if mode != "realtime" else "")
     return responses_folder(data_root, page) / f"{name}.json"
+
+
+def real_time_runs(data_root: Path) -> Path:
+    """How real-time runs asked for their responses."""
+    return data_root / "responses" / "asked.jsonl"
 
 
 def asked_for(saved: Path) -> tuple[str, str]:

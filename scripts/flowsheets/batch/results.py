@@ -290,6 +290,7 @@ class Reader:
     error_of_all: str | None  # the one error of all rows: no page's own fault
     missing: Unread
     thinking: str | None  # the level that was asked for
+    asked: dict[str, Any]  # form, prompt and request, see `request.identity`
 
     @classmethod
     def of(
@@ -305,6 +306,7 @@ class Reader:
             error_of_all=error_of_all(batch, check),
             missing=missing,
             thinking=batch.thinking,
+            asked=batch.asked,
         )
 
     def outcome(self, line: Line, answers: list[dict[str, Any]], wanted: bool) -> Outcome:
@@ -335,10 +337,10 @@ class Reader:
         different = [body for n, body in enumerate(bodies) if body not in bodies[:n]]
         tokens = usage.total(usage.tokens(body) for body in different)
         version = model_version(bodies[0], self.model)
-        batch_id = self.batch.batch_id
-        return usage.Answer(
-            page, batch_id, "batch", self.model, version, tokens, self.asked_at, self.thinking
+        billed = usage.Answer(
+            page, self.batch.batch_id, "batch", self.model, version, tokens, self.asked_at
         )
+        return billed._replace(thinking=self.thinking, **self.asked)
 
 
 def model_version(answer: Any, model: str) -> str:

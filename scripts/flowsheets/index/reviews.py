@@ -14,6 +14,7 @@ from sqlite_utils import Database
 from flowsheets import display, paths
 from flowsheets.index import doubts, gains
 from flowsheets.jobs import date_checks
+from flowsheets.page import prompts
 from flowsheets.page.schema import POSITIONS
 from flowsheets.page.verified import COMPLETE
 from flowsheets.paths import PageId
@@ -43,6 +44,7 @@ REASONS = {
     "failed": "failed, with no tries left",
     "pdf_changed": "the PDF is another file since the page was read",
     "mended_answer": "the response had to be mended to be read",
+    "older_prompt": "the prompt that read it did not ask for all that today's asks for",
     "type_letters_missing": "no type letter was read, and the scan has some",
     "low_confidence": "many rows are low in confidence",
 }
@@ -148,6 +150,7 @@ def _all(
     yield from _ink(db)
     yield from _failed(db, max_attempts)
     yield from _noted(db, noted)
+    yield from _older_prompt(db)
     yield from _letters_missing(db)
     yield from _low(db)
 
@@ -205,6 +208,14 @@ def _low(db: Database) -> Iterator[Review]:
     )
     for page, low, count in db.execute(sql, [LOW_ENTRIES, LOW_SHARE]):
         yield Review(page, "low_confidence", low / count, f"{low} of {count} rows are low.")
+
+
+def _older_prompt(db: Database) -> Iterator[Review]:
+    sql = "SELECT page, prompt FROM pages WHERE prompt IS NOT NULL AND entry_count IS NOT NULL"
+    for page, prompt in db.execute(sql):
+        if missing := prompts.not_asked_for(prompt):
+            detail = f"It was read with the prompt {prompt}, which did not ask for: "
+            yield Review(page, "older_prompt", len(missing), f"{detail}{', '.join(missing)}.")
 
 
 def _letters_missing(db: Database) -> Iterator[Review]:

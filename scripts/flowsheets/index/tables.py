@@ -46,6 +46,8 @@ CREATE TABLE pages (
     verified_at     TEXT,    -- ISO, UTC
     text_path       TEXT,    -- the file that the text is from, relative to DATA_ROOT if it is there
     mode            TEXT,    -- batch, realtime, flex
+    prompt          TEXT,    -- digest of the prompt that read it; null where it is not known
+    request         TEXT,    -- digest of all that was asked, without the image; likewise
     usd             REAL,
     batch_id        TEXT,
     image_path      TEXT,    -- relative to DATA_ROOT; null where the file is missing

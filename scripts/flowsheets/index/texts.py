@@ -243,18 +243,18 @@ def saved_of(jobs_db: Database, data_root: Path, page: PageId) -> Saved:
 
 def _owned(named: dict[PageId, tuple[str, datetime]], data_root: Path) -> Saved:
     """The file of each page, of which one that is verified last owns what two rows name."""
-    saved = {
+    located = {
         page: _located(name, verified.file_name(page), data_root)
         for page, (name, _) in named.items()
     }
     owners: dict[Path, PageId] = {}
     for page, _ in sorted(named.items(), key=lambda one: one[1][1]):  # the last one owns it
-        if path := saved[page][0]:
+        if path := located[page][0]:
             owners[path] = page
-    for page, (path, _) in saved.items():
+    for page, (path, _) in located.items():
         if path and owners[path] != page:
-            saved[page] = (None, f"The file of this page is {owners[path]}'s: {path}.")
-    return saved
+            located[page] = (None, f"The file of this page is {owners[path]}'s: {path}.")
+    return located
 
 
 def _named(jobs_db: Database, data_root: Path) -> dict[PageId, tuple[str, datetime]]:

@@ -95,7 +95,7 @@ def flip(
     sql = _update(tuple(columns), count_try, len(olds), in_batch is not ANY_BATCH)
     values = (new, now(), *columns.values())
     guard = olds if in_batch is ANY_BATCH else (*olds, in_batch)
-    rows = [(page, (*values, *page, *guard)) for page in pages]
+    rows = ((page, (*values, *page, *guard)) for page in pages)
     if db.conn.in_transaction:  # the caller's, which takes all of it back or nothing
         return [page for page, row in rows if db.conn.execute(sql, row).rowcount == 1]
     with transaction(db):
@@ -190,7 +190,7 @@ def take(
         within_batch_index=None,
         model_version=asked,
     )
-    return Claim(taken, [page for page in chosen.set_back if page in set(taken)])
+    return Claim(taken, sorted({*chosen.set_back}.intersection(taken)))
 
 
 def choose(
@@ -230,7 +230,8 @@ def _was_set_back(db: Database, data_root: Path, page: PageId) -> bool:
     job = row(db, page)
     if job is None or job["status"] != "rendered":
         return False
-    billed = db.table("usage").count_where("pdf_path = ? AND page_number = ?", list(page))
+    mine = "pdf_path = ? AND page_number = ? AND aside IS NULL"
+    billed = db.table("usage").count_where(mine, list(page))
     if billed or job["model_version"]:
         return True
     written = paths.result(data_root, page).stat().st_mtime

@@ -6,7 +6,7 @@ it says in `status` whether that is a draft or complete.
 """
 
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
@@ -35,7 +35,7 @@ def file_name(page: PageId) -> str:
     """The name of a page's saved file; it has the PDF's name without its folder, so that two PDFs
     of one name share it.
     """
-    stem = PurePosixPath(paths.page_name(page)).parent.name
+    stem = paths.page_name(page).rsplit("/", 2)[-2]
     return f"{stem}-page{page.page_number:02d}{_SAVED}"
 
 
