@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,11 +18,11 @@ from datasette.plugins import pm
 
 import browse
 from browser import editing
-from flowsheets import lock, paths
+from flowsheets import files, lock, paths
 from flowsheets.errors import Problem
 from flowsheets.page.schema import POSITIONS
 from flowsheets.paths import PageId
-from results import ADA, OURS, STEM, ask, indexed_anew, put, row, save, set_columns, sheet
+from results import ADA, OURS, STEM, ask, indexed, indexed_anew, put, row, save, set_columns, sheet
 from station import PDF, Station, room_for
 
 ONE = f"{PDF.removesuffix('.pdf')}/page-01"
@@ -494,6 +495,53 @@ def test_after_a_kill_between_file_and_row_the_text_is_there(ada: Session) -> No
     desk = ada.desk()
     assert ada.post(desk, corrected(desk, "person again")).status_code == 200
     assert ada.station.rows()[0]["verified_path"]
+
+
+def test_a_kill_between_the_files_never_leaves_a_page_more_checked_than_it_is(
+    ada: Session,
+) -> None:
+    written: list[list[str]] = []
+    write_all = files.write_all
+
+    def noted(some: Any) -> None:
+        written.append([path.name.split(".")[-2] for path, _ in some])
+        write_all(some)
+
+    with patch("flowsheets.page.verified.files.write_all", noted):
+        for mark in (None, "complete", None, "draft"):
+            desk = ada.desk()
+            assert ada.post(desk, corrected(desk, f"text {mark}"), mark=mark).status_code == 200
+    text_first, status_first = ["verified", "corrections"], ["corrections", "verified"]
+    assert written == [status_first, text_first, text_first, status_first]
+
+
+def test_a_kill_before_the_row_leaves_a_text_that_is_found_and_saved_over(ada: Session) -> None:
+    desk = ada.desk()
+    with (
+        patch("flowsheets.index.saves.states.verify", side_effect=KeyboardInterrupt),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        ada.post(desk, corrected(desk, "person"))
+    assert ada.station.rows()[0]["verified_path"] is None
+    assert indexed(ada.station, "SELECT text FROM plays LIMIT 1") == [("person",)]
+    assert ada.post(desk, corrected(desk, "person")).status_code in (200, 409)
+    desk = ada.desk()
+    assert ada.post(desk, corrected(desk, "person again")).status_code == 200
+    assert ada.station.rows()[0]["verified_path"]
+
+
+def test_a_copied_data_root_saves_into_itself(read: Station) -> None:
+    old = save(read, 1, sheet(row(0, "in the old folder")))
+    copy = Station(read.folder / "copy")
+    shutil.copytree(read.data, copy.data)
+    shutil.rmtree(copy.data / "verifier")
+    with session(copy) as ada:
+        desk = ada.desk()
+        assert desk["opened"]["status"] == "complete"
+        assert ada.post(desk, corrected(desk, "in the new one")).status_code == 200
+    assert "in the old folder" in old.read_text()
+    assert saved(copy)["quadrants"][0]["entries"][0]["raw_text"] == "in the new one"
+    assert copy.rows()[0]["verified_path"].startswith(str(copy.data))
 
 
 def test_a_save_waits_for_another_process_and_says_so(ada: Session) -> None:

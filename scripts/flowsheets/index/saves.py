@@ -123,8 +123,8 @@ def _sources(data_root: Path, jobs_db: Database, page: PageId) -> tuple[Sources,
 def _place(data_root: Path, jobs_db: Database, page: PageId, sources: Sources) -> _Place:
     """The page's own file; two PDFs of one name share it, and the first that is saved has it."""
     path = verified.folder(data_root) / verified.file_name(page)
-    if sources.saved:
-        return _Place(sources.saved, None)
+    if sources.saved and sources.saved.resolve().is_relative_to(data_root.resolve()):
+        return _Place(sources.saved, None)  # and never into the folder that this one is a copy of
     others = [
         PageId(row["pdf_path"], row["page_number"])
         for row in states.namesakes(jobs_db, page)
@@ -142,7 +142,7 @@ def _place(data_root: Path, jobs_db: Database, page: PageId, sources: Sources) -
 
 def _names_a_file(jobs_db: Database, page: PageId) -> bool:
     row = states.row(jobs_db, page)
-    return bool(row and row["verified_path"])
+    return bool(row and row.get("verified_path"))
 
 
 def _opened(page: PageId, sources: Sources, text: Text, place: _Place) -> Opened:
