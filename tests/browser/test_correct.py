@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,24 @@ FIRST = "/page/1991/March%201991/1991-03mar0407/page-01"
 SECOND = "/page/1991/March%201991/1991-03mar0407/page-02"
 ADA = "REVIEWER=Ada L."
 Tabs = Callable[..., AbstractContextManager[Page]]
+
+
+@pytest.fixture(scope="module")
+def shared(
+    ready: Station, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Station, str]]:
+    """A station to correct, and its address, for tests that leave each other's rows alone."""
+    station = Station(tmp_path_factory.mktemp("shared"))
+    shutil.copytree(ready.data, station.data)
+    with browsing(station, ADA) as url:
+        yield station, url
+
+
+@pytest.fixture
+def desk(shared: tuple[Station, str], tabs: Tabs) -> Iterator[Page]:
+    """Ada at her desk, at the station that tests share."""
+    with tabs(shared[1]) as tab:
+        yield tab
 
 
 @pytest.fixture
@@ -100,17 +119,17 @@ def doubtful(station: Station, *numbers: int) -> None:
     station.good("index")
 
 
-def test_the_row_is_shown_enlarged_above_its_field(ada: Page) -> None:
-    ada.goto(f"{SECOND}#top_left-08")
-    press(ada, "Enter")
-    strip, field = ada.locator(".strip"), ada.get_by_label("As written")
+def test_the_row_is_shown_enlarged_above_its_field(desk: Page) -> None:
+    desk.goto(f"{SECOND}#top_left-08")
+    press(desk, "Enter")
+    strip, field = desk.locator(".strip"), desk.get_by_label("As written")
     expect(strip).to_be_visible()
     box, below = strip.bounding_box(), field.bounding_box()
     assert box
     assert below
     assert box["y"] + box["height"] <= below["y"]
     scale = box["width"] / (1298 + 45 - 253 + 25)  # the row's width on a sheet, and what is around
-    fitted = ada.locator(".paper").bounding_box()
+    fitted = desk.locator(".paper").bounding_box()
     assert fitted
     assert scale > 1.5 * fitted["width"] / 2550, "larger than on the scan beside it"
     top = float(strip.evaluate("e => getComputedStyle(e).backgroundPositionY").removesuffix("px"))
@@ -316,12 +335,10 @@ def test_rows_are_added_moved_deleted_and_brought_back(ada: Page, own: Station) 
 
 @pytest.mark.parametrize("size", [(1024, 768), (768, 1024)])
 def test_on_a_tablet_a_row_is_corrected_by_touch(
-    own: Station, tabs: Tabs, size: tuple[int, int]
+    shared: tuple[Station, str], tabs: Tabs, size: tuple[int, int]
 ) -> None:
-    with (
-        browsing(own, ADA) as url,
-        tabs(url, f"{size[0]}", size=size, has_touch=True, is_mobile=True) as tab,
-    ):
+    station, url = shared
+    with tabs(url, f"{size[0]}", size=size, has_touch=True, is_mobile=True) as tab:
         tab.goto(f"{SECOND}#top_left-00")
         line(tab, "top_right-02").tap()
         expect(tab.get_by_label("As written")).to_be_in_viewport()
@@ -333,17 +350,17 @@ def test_on_a_tablet_a_row_is_corrected_by_touch(
                 .map((one) => one.outerHTML)"""
         )
         assert small == []
-        tab.get_by_label("As written").fill("by touch")
+        tab.get_by_label("As written").fill(f"by touch {size}")
         tab.get_by_role("button", name="Save, next").tap()
         is_saved(tab)
-        assert texts(saved(own, "1991-03mar0407-page02"), 1)[2] == "by touch"
+        assert texts(saved(station, "1991-03mar0407-page02"), 1)[2] == f"by touch {size}"
 
 
-def test_a_screen_reader_has_names_for_all_that_can_be_corrected(ada: Page) -> None:
-    ada.goto(f"{SECOND}#top_left-03")
-    press(ada, "Enter")
-    expect(ada.get_by_role("heading", level=1)).to_have_count(1)
-    unnamed: list[str] = ada.evaluate(
+def test_a_screen_reader_has_names_for_all_that_can_be_corrected(desk: Page) -> None:
+    desk.goto(f"{SECOND}#top_left-03")
+    press(desk, "Enter")
+    expect(desk.get_by_role("heading", level=1)).to_have_count(1)
+    unnamed: list[str] = desk.evaluate(
         """[...document.querySelectorAll("input:not([type=hidden]), select, textarea")]
             .filter((field) => !field.labels.length)
             .concat([...document.querySelectorAll("button")]
@@ -351,7 +368,7 @@ def test_a_screen_reader_has_names_for_all_that_can_be_corrected(ada: Page) -> N
             .map((one) => one.outerHTML)"""
     )
     assert unnamed == []
-    expect(ada.get_by_role("form", name=re.compile("^Row 3, type"))).to_be_visible()
-    press(ada, "Escape", "ArrowDown")
-    expect(ada.get_by_role("button", name=re.compile("^Row 4")).first).to_be_focused()
-    assert ada.locator("[aria-live], [role=status], [role=alert]").count() >= 3
+    expect(desk.get_by_role("form", name=re.compile("^Row 3, type"))).to_be_visible()
+    press(desk, "Escape", "ArrowDown")
+    expect(desk.get_by_role("button", name=re.compile("^Row 4")).first).to_be_focused()
+    assert desk.locator("[aria-live], [role=status], [role=alert]").count() >= 3
