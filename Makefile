@@ -28,7 +28,7 @@ define newline
 
 endef
 # Given to a command, and not exported to it: that would carry out a $(shell ...) in a value.
-unexport A B C D E F G H DRAFT LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT REVIEWER PAGES GROWTH MINUTES SEED MODULE
+unexport A B C D E F G H DRAFT LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT REVIEWER PAGES GROWTH MINUTES SEED MODULE MODEL
 
 # The handwriting of the samples; none of it is committed.
 fonts := caveat courier-prime covered-by-your-grace gloria-hallelujah homemade-apple \
@@ -125,6 +125,11 @@ cost: | $(installed) ## what was spent, by month, model and mode; asks no API  F
 .PHONY: compare
 compare: | $(installed) ## the same pages in both modes, or under settings; bills each  LIMIT= A="" B="…"
 	@$(venv) scripts/compare.py --limit $(call quote,LIMIT) $(letters)
+
+# The emulator's page reader is a second reader as well.
+.PHONY: second
+second: | $(installed) $(if $(filter ocr OCR,$(value MODEL)),$(emulator)) ## pages read again by another model, to see where they differ; changes no result  LIMIT= MODEL=ocr SEED=
+	@$(venv) scripts/second.py --limit $(call quote,LIMIT) --model $(call quote,MODEL) --seed $(call quote,SEED)
 
 .PHONY: retry
 retry: | $(installed) ## finished pages back to the queue, with all their tries  PDF= PAGE= STATUS=failed CODE=

@@ -137,6 +137,8 @@ def _agree(a: Path, b: Path, form: str) -> None:
 def _echo_folders(a: Readings, b: Readings) -> None:
     for name, found in (("A", a), ("B", b)):
         click.echo(f"{name}: {table.readings_line(found)}")
+        for line in table.not_read(found):
+            click.echo(f"{name}: {line}")
 
 
 def _echo_json(content: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from flowsheets.paths import PageId
 
 MODEL = "gemini-3.1-pro-preview"
 A_BATCH = 40  # pages; 16,000 pages are 400 batches
-WAITING = 100  # pages that are not sent yet; half of them are fetched later
+WAITING = 100  # pages that are not sent yet: half of them are built, the others fetched later
 AT = "2026-05-06T04:12:00.690591Z"
 
 

@@ -19,6 +19,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "status": ("overview.py",),
     "cost": ("cost.py --format $FORMAT",),
     "compare": ("compare.py --limit $LIMIT $LETTERS",),
+    "second": ("second.py --limit $LIMIT --model $MODEL --seed $SEED",),
     "retry": ("retry.py --pdf $PDF --page $PAGE --status $STATUS --code $CODE",),
     "reread": ("reread.py",),
     "rebuild": ("rebuild.py",),

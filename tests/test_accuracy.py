@@ -193,7 +193,10 @@ def test_a_page_without_a_result_is_in_no_figure_and_is_named(station: Station) 
     found = report(station)
     assert [name[-7:] for name in found["unread"]] == ["page-02", "page-03"]
     assert found["sections"][0]["figures"]["row_recall"]["n"] == 4
-    assert "2 pages of the truth, 8 rows, have no result" in station.good("accuracy")
+    said = station.good("accuracy")
+    assert "2 pages of the truth, 8 rows, are in no figure" in said
+    assert re.search(r"without a result: 1 \(.*page-02\)", said)
+    assert re.search(r"results are damaged: 1 \(.*page-03: JSON: Invalid", said)
 
 
 def test_a_result_that_a_person_verified_is_no_reading(station: Station) -> None:
@@ -204,7 +207,7 @@ def test_a_result_that_a_person_verified_is_no_reading(station: Station) -> None
     found = report(station)
     assert [name[-7:] for name in found["readings"]["by_hand"]] == ["page-02"]
     assert found["sections"][0]["pages"] == 1
-    assert "a person's text and no reading" in station.good("accuracy")
+    assert "a person's text, and no reading" in station.good("accuracy")
 
 
 def test_a_blank_page_read_as_blank_is_right(station: Station) -> None:
@@ -316,6 +319,7 @@ def test_two_folders_are_compared_page_by_page(station: Station) -> None:
     assert cer["p"] == 2 / 2**5
     assert len(cer["deciding"]) == 5
     said = station.good("accuracy", "A=results", "B=other")
+    assert re.search(r"B: without a result: 1 \(.*page-07\)", said)
     assert "A has fewer characters in error" in said
     assert "5 of 6 pages it would be gone: 1990/April 1990/" in said
 

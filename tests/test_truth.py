@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import forms
-from flowsheets import paths
+from flowsheets import lock, paths
 from flowsheets.accuracy import sample
 from flowsheets.accuracy.sample import Drawn
 from flowsheets.jobs import database, states
@@ -177,6 +177,23 @@ def test_a_damaged_sample_is_one_line_with_its_number(station: Station, line: st
     path.write_bytes(content)
     assert "sample.jsonl:2" in station.error("truth")
     assert path.read_bytes() == content
+
+
+def test_two_draws_at_once_are_one_after_the_other(station: Station) -> None:
+    station.rendered(1)
+    with lock.held(station.data, "truth"):
+        assert "Wait for it" in station.error("truth")
+    assert "1 new drafts" in station.good("truth")
+
+
+def test_a_page_that_has_gone_since_gets_no_draft(station: Station) -> None:
+    station.rendered(2).good("truth")
+    for path in drafts(station):
+        path.unlink()
+    with station.jobs() as db:
+        db.execute("DELETE FROM jobs WHERE page_number = 2")
+    station.good("truth")
+    assert drafts(station) == [draft(station, 1)]
 
 
 def test_a_full_disk_leaves_the_draw_whole_or_not_there(station: Station) -> None:

@@ -110,6 +110,7 @@ class Editing:
             or sheet.IN_WORDS,
             "places": await sheet.places(db, name),
             "opened": as_shown(opened),
+            "second": second_in_words(found["second"]["of_row"]),
             "next": shown["to_check"] and hooks.page_url(shown["to_check"]),
         }
         return await hooks._html(datasette, request, "edit.html", shown | {"desk": in_html(desk)})
@@ -251,6 +252,22 @@ def as_shown(opened: Opened) -> Row:
         "newer": opened.newer is not None,
         "problem": opened.problem,
     }
+
+
+def second_in_words(of_row: dict[str, list[Row]]) -> dict[str, list[str]]:
+    """What second readers have on a row, by the row's name inside its page's address."""
+    return {anchor: [_differs(one) for one in readers] for anchor, readers in of_row.items()}
+
+
+def _differs(one: Row) -> str:
+    if one["lacks"]:
+        return f"{one['model']} has no such row"
+    said = [
+        f"“{one['text']}”" if one["text"] is not None else "",
+        f"on row {one['row']}" if one["row"] is not None else "",
+        f"type {one['type']}" if one["type"] else "",
+    ]
+    return f"{one['model']} has {', '.join(filter(None, said))}"
 
 
 def in_html(data: Any) -> Markup:

@@ -52,6 +52,8 @@ accuracy/  how right a reading is
   words      what of a text is compared, strictly and leniently
   align      which row of one reading is which row of another
   score      counts of a page that add up, and the figures made of them
+  disagreement  where two readings of one page disagree, and how much that is
+  second_reading  a second reading on disk: what it was read from, and by whom
   intervals  how sure a figure is, and two readings of the same pages
   sample     pages drawn at random for people to type
   drafts     a page of truth to be filled in
@@ -79,6 +81,7 @@ batch/     a batch, from pages to results
   restore    a folder that was lost, from jobs.db
   runs       how real-time runs asked for the responses that are kept
   aside      a batch whose responses change no job: for comparisons and second readings
+  second     second readings in batches: which pages a reader was paid for, and what it read
   compare    the same pages in both modes, side by side
   letters    the settings of a comparison, by letter
   draw       the pages of a comparison
@@ -93,6 +96,7 @@ index/     flowsheets.db
   artists    artist and track of a row, and by which rule
   doubts     what makes one page's text suspicious by itself
   from_jobs  the status of each page, as columns
+  second     second readings held against the first
   update     brought up to date
   saves      a page that a person corrects: opened, and saved over nobody else's text
   progress   how far people have checked, and how often the model was wrong

@@ -46,6 +46,16 @@ def second_readings(data_root: Path) -> Path:
     return data_root / "second"
 
 
+def readings_again(data_root: Path) -> Path:
+    """The folder of the pages that were read a second time, by reader."""
+    return second_readings(data_root) / "readings"
+
+
+def second_reading(data_root: Path, reader: str, page: PageId) -> Path:
+    """The page as that reader read it the second time."""
+    return readings_again(data_root) / reader / _stem(page) / f"{_leaf(page)}.json"
+
+
 def truth(data_root: Path) -> Path:
     """The folder of what people typed, to measure readings by."""
     return data_root / "truth"

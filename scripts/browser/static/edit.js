@@ -10,6 +10,12 @@ const TYPES = ["H", "M", "L", "Std", "O", "R"];
 const inWords = (word) => word.replaceAll("_", " ");
 
 let state = pages.opened(desk.opened); // { page, checked }
+for (const block of state.page.quadrants) {
+  block.entries.forEach((entry, place) => {
+    const first = block.entries.findIndex((one) => one.row_index === entry.row_index) === place;
+    if (first) entry.second = desk.second[`${block.position}-${String(entry.row_index).padStart(2, "0")}`];
+  });
+}
 let status = desk.opened.status; // complete, draft, or null where nobody has saved it
 let current = null; // the name of the item that has the focus, or had it last
 let open = null; // the item whose fields are open: { name, form, fields, before, begun }
@@ -131,6 +137,7 @@ function rowLine(block, entry, again) {
   if (added) badges.push(el("span", { class: "badge good" }, "added"));
   if (changed && entry.read.raw_text !== entry.raw_text) badges.push(el("span", { class: "read" }, "read as ", el("q", {}, entry.read.raw_text)));
   if (entry.later && entry.later.raw_text !== entry.raw_text) badges.push(el("span", { class: "read" }, "read later as ", el("q", {}, entry.later.raw_text)));
+  for (const text of entry.second ?? []) badges.push(el("span", { class: "read" }, text));
   for (const text of entry.oddities) badges.push(el("span", { class: "read" }, text));
   const made = line({ name: `row:${entry.uid}`, kind: "row", position: block.position, uid: entry.uid },
     String(entry.row_index), entry.raw_text, { type: entry.type_raw ?? "", badges });

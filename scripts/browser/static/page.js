@@ -44,7 +44,7 @@ export function items(page) {
 }
 
 export const isDoubtful = (entry) => !isChanged(entry) && (
-  entry.confidence !== "high" || entry.oddities.length > 0 || ["illegible", "other", "crossed_out"].includes(entry.notes));
+  entry.confidence !== "high" || entry.oddities.length > 0 || Boolean(entry.second) || ["illegible", "other", "crossed_out"].includes(entry.notes));
 
 export const isChanged = (entry) =>
   Boolean(entry.read) && ["row_index", "raw_text", "type_raw", "notes"].some((name) => entry.read[name] !== entry[name]);

@@ -84,21 +84,23 @@ def readings_line(readings: Readings) -> str:
 
 def unread(report: Report) -> Iterator[str]:
     """Pages of the truth that are in no figure."""
-    by_hand = [page for page in report.unread if page in report.readings.by_hand]
-    if by_hand:
-        yield f"not counted, a person's text and no reading: {_some(by_hand)}"
-    missing = [page for page in report.unread if page not in by_hand]
-    if missing:
-        rows = sum(
-            len(list(block.entries))
-            for page in report.truth.pages
-            if page.name in missing
-            for block in page.page.quadrants
-        )
-        yield (
-            f"{len(missing)} pages of the truth, {rows} rows, have no result, and are in no figure:"
-            f" {_some(missing)}"
-        )
+    if report.unread:
+        without = set(report.unread)
+        blocks = (p.page.quadrants for p in report.truth.pages if p.name in without)
+        rows = sum(len(block.entries) for quadrants in blocks for block in quadrants)
+        yield f"{len(without)} pages of the truth, {rows} rows, are in no figure:"
+    yield from not_read(report.readings)
+
+
+def not_read(readings: Readings) -> Iterator[str]:
+    """Pages that a folder has no reading of, and why."""
+    if readings.missing:
+        yield f"without a result: {_some(readings.missing)}"
+    if readings.damaged:
+        damaged = [f"{page}: {why}" for page, why in readings.damaged.items()]
+        yield f"their results are damaged: {_some(damaged)}"
+    if readings.by_hand:
+        yield f"a person's text, and no reading: {_some(readings.by_hand)}"
 
 
 def heading(section: Section) -> str:

@@ -34,8 +34,9 @@ BAD_ROWS = (
     "more_rows_than_ink",
     "fewer_rows_than_ink",
     "type_letters_missing",
+    "second_reading",
 )
-ONE_ROW = ("overlong_cell", "mended_answer", "more_rows_than_form", "pdf_changed")
+ONE_ROW = ("overlong_cell", "mended_answer", "more_rows_than_form", "pdf_changed", "older_prompt")
 USUAL = 50  # rows of a page whose text is missing
 
 

@@ -25,6 +25,7 @@ FILE_REASONS = {
     "result_damaged": "the result file is damaged",
     "verified_unused": "a person verified the page, and that file cannot be used",
 }
+SECOND = "second_reading"
 # The most urgent first: another page's text, lost files, then text that is missing or made up, then
 # doubts. A new reason is added here; where another command notes it in jobs.db, in
 # `from_jobs.NOTED` as well. A page that a person verified as complete is on the list for its files
@@ -44,6 +45,7 @@ REASONS = {
     "failed": "failed, with no tries left",
     "pdf_changed": "the PDF is another file since the page was read",
     "mended_answer": "the response had to be mended to be read",
+    SECOND: "a second reader has much of it differently",
     "older_prompt": "the prompt that read it did not ask for all that today's asks for",
     "type_letters_missing": "no type letter was read, and the scan has some",
     "low_confidence": "many rows are low in confidence",
@@ -150,6 +152,7 @@ def _all(
     yield from _ink(db)
     yield from _failed(db, max_attempts)
     yield from _noted(db, noted)
+    yield from _second(db)
     yield from _older_prompt(db)
     yield from _letters_missing(db)
     yield from _low(db)
@@ -191,6 +194,15 @@ def _noted(db: Database, noted: Noted) -> Iterator[Review]:
     for page, reason, detail in noted:
         if _is_known(db, name := paths.page_name(page)):
             yield Review(name, reason, 0, display.plain(detail))
+
+
+def _second(db: Database) -> Iterator[Review]:
+    sql = (
+        "SELECT page, sum(score), group_concat(detail, ' ') FROM"
+        " (SELECT * FROM second_readings WHERE listed ORDER BY score DESC, folder) GROUP BY page"
+    )
+    for page, score, detail in db.execute(sql):
+        yield Review(page, SECOND, score, detail)
 
 
 def _failed(db: Database, max_attempts: int) -> Iterator[Review]:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from flowsheets import paths
 from flowsheets.errors import warn
-from flowsheets.index import doubts, from_jobs, from_results, reviews, tables, texts
+from flowsheets.index import doubts, from_jobs, from_results, reviews, second, tables, texts
 from flowsheets.index.doubts import Finding
 from flowsheets.index.from_jobs import Found, Job
 from flowsheets.index.from_results import PageRows, Row
@@ -114,6 +114,7 @@ def update(config: Settings, jobs_db: Database, db: Database) -> Tally:
     _delete(db, gone)
     tables.finish(db)
     _name_djs(db, None if anew else djs)
+    second.update(db, data_root)
     _update_date_checks(db, jobs_db, noted)
     reviews.refresh(db, config.max_attempts, noted, from_jobs.noted(jobs_db))
     pages, with_result = db.execute("SELECT count(*), count(result_path) FROM pages").fetchone()
@@ -212,7 +213,7 @@ def _gone(db: Database, jobs_db: Database) -> list[str]:
 def _delete(db: Database, names: list[str]) -> None:
     _forget(db, names)
     tables.unsearch(db, "pages", names)
-    for table in ("ink", "pages"):
+    for table in ("ink", "second_readings", "disagreements", "pages"):
         _many(db, f"DELETE FROM {table} WHERE page = ?", ((name,) for name in names))
 
 
