@@ -27,7 +27,7 @@ define newline
 
 endef
 # Given to a command, and not exported to it: that would carry out a $(shell ...) in a value.
-unexport A B C D E F G H DRAFT LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT PAGES GROWTH MINUTES SEED MODULE MODEL WORLD TROUBLE
+unexport A B C D E F G H DRAFT LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT REVIEWER PAGES GROWTH MINUTES SEED MODULE MODEL WORLD TROUBLE
 
 # The handwriting of the samples; none of it is committed.
 fonts := caveat courier-prime covered-by-your-grace gloria-hallelujah homemade-apple \
@@ -168,8 +168,8 @@ accuracy: | $(installed) ## how right the readings are, by what people typed; as
 
 .PHONY: browse
 browse: PORT ?= 8001
-browse: | $(installed) $(browser) ## scans beside their transcriptions, and a search, in a browser  PORT=
-	@$(venv) scripts/browse.py --port $(call quote,PORT)
+browse: | $(installed) $(browser) ## scans beside their transcriptions, and a search, in a browser  PORT= REVIEWER=
+	@$(venv) scripts/browse.py --port $(call quote,PORT) --reviewer $(call quote,REVIEWER)
 
 .PHONY: export
 export: | $(installed) ## every play to export/plays.csv and plays.jsonl

@@ -1,9 +1,10 @@
 """The station's pages in a browser: flowsheets.db and the scans, read-only, on this machine alone.
 
-    python scripts/browse.py --port 8001
+    python scripts/browse.py --port 8001 --reviewer "Ada L."
 
 Datasette serves the index that `make index` built, with pages of our own from `browser/` in front.
-Nothing is written, and no other machine is asked for anything.
+Without a reviewer nothing is written; with one, a page can be corrected, and that alone. No other
+machine is asked for anything.
 """
 
 import socket
@@ -16,7 +17,7 @@ from datasette.app import Datasette
 from datasette.plugins import pm
 from datasette.utils import parse_metadata
 
-from browser import hooks, served
+from browser import editing, hooks, served
 from flowsheets import paths, settings
 from flowsheets.errors import Command, Count, Problem
 
@@ -34,23 +35,34 @@ LIMITS = {
 
 @click.command(cls=Command)
 @click.option("--port", type=Count("PORT", PORT), default=PORT)
-def main(port: int) -> None:
+@click.option("--reviewer", default="")
+def main(port: int, reviewer: str) -> None:
     """Show the station's pages in a browser."""
+    name = editing.reviewer(reviewer)
     index = paths.index_db(settings.load().data_root)
     served.check(index)
     listener = _listener(port)
-    pm.register(hooks, name="station")
-    datasette = Datasette(
+    datasette = shown(index, name)
+    corrects = f"; {name} corrects its pages" if name else ""
+    click.echo(f"http://{HOST}:{port} shows {index}{corrects}. Ctrl-C ends it")
+    server = uvicorn.Server(uvicorn.Config(datasette.app(), log_level="warning", lifespan="on"))
+    with suppress(KeyboardInterrupt):  # the usual way to end it
+        server.run(sockets=[listener])
+
+
+def shown(index: Path, reviewer: str | None) -> Datasette:
+    """Datasette with our pages; with a reviewer, these can be corrected."""
+    if not pm.has_plugin("station"):
+        pm.register(hooks, name="station")
+    if reviewer:
+        pm.register(editing.Editing(reviewer), name="editing")
+    return Datasette(
         files=[str(index)],
         metadata=parse_metadata((BROWSER / "metadata.yaml").read_text()),
         template_dir=str(BROWSER / "templates"),
         static_mounts=[("assets", str(BROWSER / "static"))],
         settings=LIMITS,
     )
-    click.echo(f"http://{HOST}:{port} shows {index}. Ctrl-C ends it")
-    server = uvicorn.Server(uvicorn.Config(datasette.app(), log_level="warning", lifespan="on"))
-    with suppress(KeyboardInterrupt):  # the usual way to end it
-        server.run(sockets=[listener])
 
 
 def _listener(port: int) -> socket.socket:

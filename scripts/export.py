@@ -40,8 +40,11 @@ COLUMNS = {
     "artist_rule": "how artist is known: one_dash (Artist - Track), first_dash (of several), quotes"
     ' (Artist "Track"), colon (Artist: Track); or artist_guess: half_dash (Artist- Track), gap'
     " (two spaces or more), whole_row (no sign: maybe artist and track, or neither)",
-    "raw_text": "the row, verbatim",
-    "text": "the row with its continuation rows; these, and blank rows, have no line of their own",
+    "raw_text": "the row, verbatim, as the model read it; empty where a person added the row, or"
+    " where what the model read is not there any more",
+    "verified_text": "the row as a person saved it; empty where nobody did: see verified",
+    "text": "the text that counts, a person's before a model's: the row with its continuation"
+    " rows; these, and blank rows, have no line of their own",
     "type_raw": "what is written in the type circle",
     "confidence": "of the transcription, by the model itself: high, medium, low",
     "notes": "double_height, crossed_out, illegible, continuation (of nothing), other, or free"
@@ -50,6 +53,11 @@ COLUMNS = {
     "verified": "complete or draft, where a person saved the page's text; else empty",
     "verified_by": "that person's name",
     "verified_at": "when, ISO 8601 in UTC",
+}
+# Columns that the view `plays`, whose raw_text is the text that counts, has in another way.
+OTHERS = {
+    "raw_text": "CASE WHEN plays.verified IS NULL THEN plays.raw_text ELSE m.raw_text END",
+    "verified_text": "CASE WHEN plays.verified IS NOT NULL THEN plays.raw_text END",
 }
 FORMULAS = (
     "In plays.csv a text that a spreadsheet would take for a formula (it begins with = + - @, a tab"
@@ -85,10 +93,11 @@ def main() -> None:
 
 def _plays(db: Database) -> Iterator[tuple[Any, ...]]:
     """Page by page, each from the index: all plays at once would be sorted in memory or on disk."""
-    columns = ", ".join(f"plays.{column}" for column in COLUMNS)
+    columns = ", ".join(OTHERS.get(column, f"plays.{column}") for column in COLUMNS)
     order = " ".join(f"WHEN '{position}' THEN {n}" for n, position in enumerate(POSITIONS))
     yield from db.execute(
         f"SELECT {columns} FROM pages CROSS JOIN plays ON plays.page = pages.page"
+        " LEFT JOIN model_rows m ON m.entry = plays.entry"
         f" ORDER BY pages.pdf_path, pages.page_number, CASE plays.position {order} END,"
         " plays.ordinal"
     )

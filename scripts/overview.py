@@ -20,6 +20,7 @@ from flowsheets.batch import outlook, watch
 from flowsheets.batch.folder import Batch, load_batch, open_folders
 from flowsheets.batch.outlook import Outlook
 from flowsheets.errors import Command, OneOf, Problem, warn
+from flowsheets.index import progress
 from flowsheets.jobs import database, date_checks, folders, pauses, states
 from flowsheets.money import prices, usage
 from flowsheets.page.response import FOR_A_PERSON
@@ -112,6 +113,7 @@ def _show_money_and_doubts(db: Database, data_root: Path) -> None:
             f"{len(paused):,} pages wait, since all of their batch failed ({reason})."
             " Next: make batch-submit SURE=1"
         )
+    lines += progress.lines(progress.of_data_root(data_root))
     for number, line in enumerate(lines):
         click.echo(line if number else f"\n{line}")
 

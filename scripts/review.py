@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from flowsheets import settings
 from flowsheets.errors import Command, Count, Problem, warn
-from flowsheets.index import from_jobs, reviews, stamps, tables, update
+from flowsheets.index import from_jobs, progress, reviews, stamps, tables, update
 from flowsheets.index.stamps import Stamp
 from flowsheets.jobs import database, date_checks
 from flowsheets.page import form
@@ -123,8 +123,12 @@ def _show(db: Database, limit: int) -> None:
     if formless:
         warn(f"on {formless} scans the form, or a part of it, is not found: their ink is not known")
     found = db.execute(
-        "SELECT page, reason, detail, verified, verified_by, verified_at FROM pages_to_check"
+        "SELECT c.page, c.reason, c.detail, g.doubt, g.rows, c.verified, c.verified_by,"
+        " c.verified_at FROM pages_to_check c JOIN gains g ON g.page = c.page"
+        " ORDER BY g.gain DESC, min(c.rank) OVER (PARTITION BY c.page), c.rank"
     ).fetchall()
+    for line in progress.lines(progress.read(db)):
+        click.echo(line)
     if not found:
         click.echo("no page to check. Next: make browse")
         return
@@ -132,12 +136,15 @@ def _show(db: Database, limit: int) -> None:
     groups = [(reason, counts[reason], reviews.REASONS[reason]) for reason in reviews.REASONS]
     headers = ("reason", "pages", "because")
     click.echo(tabulate([group for group in groups if group[1]], headers))
-    click.echo()
+    click.echo(
+        "\nmost doubt for the least rows first: rows expected to be wrong, of those to read\n"
+    )
     lines = [
-        [page, reason, detail, _verified(*who)] for page, reason, detail, *who in found[:limit]
+        [page, f"{round(doubt)} of {rows}", reason, detail, _verified(*who)]
+        for page, reason, detail, doubt, rows, *who in found[:limit]
     ]
-    columns = ["page", "reason", "detail", "verified"]
-    width = 4 if any(line[3] for line in lines) else 3
+    columns = ["page", "wrong", "reason", "detail", "verified"]
+    width = 5 if any(line[4] for line in lines) else 4
     click.echo(tabulate([line[:width] for line in lines], columns[:width], disable_numparse=True))
     if len(found) > limit:
         click.echo(f"and {len(found) - limit} more: make review LIMIT={len(found)}")

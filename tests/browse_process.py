@@ -46,13 +46,16 @@ def complete(station: Station, page_id: PageId, reading: dict[str, Any]) -> None
 
 
 @contextlib.contextmanager
-def browsing(station: Station) -> Iterator[str]:
-    """`make browse` on a free port, until the block ends; yields its address."""
+def browsing(station: Station, *words: str, port: int = 0) -> Iterator[str]:
+    """`make browse` on that port, or a free one, until the block ends; yields its address.
+
+    `words` are more of make's, `REVIEWER=Ada` say.
+    """
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+        port = port or listener.getsockname()[1]
     process = subprocess.Popen(
-        ["make", "--no-print-directory", "browse", f"PORT={port}"],
+        ["make", "--no-print-directory", "browse", f"PORT={port}", *words],
         cwd=TOP,
         env=station.environment(),
         stdout=subprocess.PIPE,

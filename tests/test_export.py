@@ -48,6 +48,7 @@ def test_a_line_a_play_with_all_that_is_known_of_it(station: Station) -> None:
         "artist_guess": None,
         "artist_rule": "one_dash",
         "raw_text": "Bongwater - Too",
+        "verified_text": None,
         "text": "Bongwater - Too Much Sleep",
         "type_raw": "H",
         "confidence": "high",

@@ -4,6 +4,7 @@ hooks      the addresses of our own pages, links in Datasette's tables, what a p
 front      the corpus at a glance, a month's pages, the list of pages to check
 search     every row that holds these words
 sheet      one page: its scan, and its transcription by block and row
+editing    with a reviewer alone: a page to be corrected, and the one POST that saves it
 place      where a row lies on the scan
 table      Datasette's CSV, none of its cells a formula
 bounds     what one request may cost

@@ -12,6 +12,7 @@ from sqlite_utils import Database
 from flowsheets import paths
 from flowsheets.batch.folder import load_batch, open_folders
 from flowsheets.errors import Problem
+from flowsheets.index import progress
 from flowsheets.jobs import date_checks
 from flowsheets.money import usage
 
@@ -48,6 +49,7 @@ async def glance(db: Any, data_root: Path) -> dict[str, Any]:
         "months": MONTHS,
         "undated": sum(row["pages"] for row in months if not row["month"]),
         "doubts": await asyncio.to_thread(_doubts, data_root),
+        "progress": await asyncio.to_thread(progress.of_data_root, data_root),
         "spend": await asyncio.to_thread(_spend, data_root),
         "batches": await asyncio.to_thread(_batches, data_root),
         "reasons": await rows(
@@ -82,6 +84,17 @@ async def to_check(db: Any) -> list[dict[str, Any]]:
     )
     groups = [list(group) for _, group in groupby(found, lambda row: row["reason"])]
     return [{"name": g[0]["reason"], "count": g[0]["pages"], "pages": g} for g in groups]
+
+
+async def by_gain(db: Any) -> list[Row]:
+    """Pages with a text that are worth a person's time: most doubt for the least rows first."""
+    return await rows(
+        db,
+        "SELECT g.page, g.doubt, g.rows, p.pdf_path, p.page_number, p.page_date_raw, p.verified,"
+        " p.verified_by, p.verified_at FROM gains g JOIN pages p ON p.page = g.page"
+        " WHERE p.entry_count IS NOT NULL"
+        f" ORDER BY g.gain DESC, p.pdf_path, p.page_number LIMIT {OF_EACH}",
+    )
 
 
 async def rows(db: Any, sql: str, values: Row | None = None) -> list[Row]:

@@ -11,6 +11,11 @@ from flowsheets.page.schema import POSITIONS
 
 MARGIN = 10  # px around a row, on a sheet as `form` has it
 
+# Left, top, right, bottom in px of a sheet as `form` has it: where the date is written, and the
+# comments band.
+DATE = (880, 340, 1760, 460)
+COMMENTS = (90, 3885, 2480, 4130)
+
 
 class Place(NamedTuple):
     """A rectangle on the scan, in percent of its width and height."""
@@ -42,6 +47,21 @@ def block(position: str, shift: int = 0) -> Place:
     half, side = divmod(POSITIONS.index(position), 2)
     first = form.FIRST_RULES[half] + shift
     return _place(side, first - form.HEAD, first + form.ROW_STEPS[half] * (form.ROWS - 1))
+
+
+def px(position: str, shift: int = 0) -> dict[str, float]:
+    """A block in px of a sheet: the sides of its rows, the top of the first, the height of each,
+    and the top of Hour and Jock.
+    """
+    half, side = divmod(POSITIONS.index(position), 2)
+    first = form.FIRST_RULES[half] + shift
+    return {
+        "left": form.TYPES[side][0],
+        "right": form.COLUMNS[side][1],
+        "top": first - form.ROW_STEPS[half],
+        "step": form.ROW_STEPS[half],
+        "head": first - form.HEAD,
+    }
 
 
 def _place(side: int, top: float, bottom: float) -> Place:

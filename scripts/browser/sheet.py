@@ -44,6 +44,7 @@ async def read(db: Any, data_root: Path, name: str) -> dict[str, Any] | None:
     return {
         "page": page,
         "image": await image(db, data_root, name) is not None,
+        "read_again_at": await _read_again_at(db, asked),
         "blocks": [
             _block(blocks[position], entries, oddities, shifts.get(position) or 0)
             for position in POSITIONS
@@ -74,6 +75,25 @@ async def image(db: Any, data_root: Path, name: str) -> Path | None:
     path = paths.png(data_root, PageId(**found[0])).resolve()
     inside = path.is_relative_to((data_root / "pages").resolve())
     return path if inside and path.is_file() else None
+
+
+async def places(db: Any, name: str) -> Row:
+    """Where everything of the page is that a person may correct, in px of a sheet."""
+    shifts = await _shifts(db, {"page": name})
+    blocks = {position: place.px(position, shifts.get(position) or 0) for position in POSITIONS}
+    return {
+        "width": form.WIDTH,
+        "height": form.HEIGHT,
+        "date": place.DATE,
+        "comments": place.COMMENTS,
+        "blocks": blocks,
+    }
+
+
+async def _read_again_at(db: Any, asked: Row) -> str | None:
+    """When a model read the page after a person verified it."""
+    found = await rows(db, "SELECT read_again_at FROM sources WHERE page = :page", asked)
+    return found[0]["read_again_at"] if found else None
 
 
 async def _shifts(db: Any, asked: Row) -> dict[str, int | None]:

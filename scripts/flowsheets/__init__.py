@@ -27,6 +27,7 @@ page/      one page
   envelope   the objects in its text, whatever was written around them
   mend       small deviations from the shape, put right and named
   shapes     its file in every shape that the existing pipeline writes or accepts
+  corrections  what a person changed on a page, row by row beside the model's
   verified   a page that a person verified: its two files, who and when
 
 gemini/    the Gemini API
@@ -110,5 +111,8 @@ index/     flowsheets.db
   from_jobs  the status of each page, as columns
   second     second readings held against the first
   update     brought up to date
+  saves      a page that a person corrects: opened, and saved over nobody else's text
+  progress   how far people have checked, and how often the model was wrong
+  gains      which page on the list is worth a person's time first
   reviews    which pages a person should look at first, and why
 """

@@ -5,6 +5,7 @@ process.lock  a real-time run, as long as it lasts; free means that no page is i
 render.lock   pages that become images
 compare.lock  a comparison
 run.lock      a run of the whole corpus
+verifier.lock a page that a person saves
 second.lock   second readings
 truth.lock    a draw of pages that people type
 """

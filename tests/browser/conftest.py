@@ -2,8 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,6 +30,9 @@ from station import TOP, Station
 
 SAMPLES = TOP / "tests/samples"
 SCRIPT = '<script>document.title = "run"</script><img src=x onerror="document.title = 1">'
+# What the console says of a server that is gone or says no, and of another site's script.
+REFUSED = ("Failed to load resource", "Access to fetch at")
+THIS_MACHINE = ("127.0.0.1", "localhost", None)  # None: data: and the like
 # Chromium's own, so that it starts as root, without a graphics card, and asks no other machine.
 QUIET = [
     "--no-sandbox",
@@ -43,7 +46,7 @@ QUIET = [
 
 
 @pytest.fixture(scope="session")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Station:
     """Ten pages of two PDFs: nine are read, one of them holds a script, and one failed."""
     station = Station(tmp_path_factory.mktemp("station"))
     shutil.copytree(SAMPLES / "scans", station.scans)
@@ -67,8 +70,22 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     _read_again(station, PageId("1991/March 1991/1991-03mar0407.pdf", 3))
     station.good("index")
     station.good("review", MAX_ATTEMPTS="1")
-    with browsing(station) as url:
+    return station
+
+
+@pytest.fixture(scope="session")
+def url(ready: Station) -> Iterator[str]:
+    """`make browse` of that station, to look at."""
+    with browsing(ready) as url:
         yield url
+
+
+@pytest.fixture
+def own(ready: Station, tmp_path: Path) -> Station:
+    """A copy of that station, whose pages a test may correct."""
+    station = Station(tmp_path)
+    shutil.copytree(ready.data, station.data)
+    return station
 
 
 def _read_again(station: Station, page: PageId) -> None:
@@ -105,27 +122,53 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture
 def tab(request: pytest.FixtureRequest, chromium: Browser, url: str) -> Iterator[Page]:
     """A tab on a desk's screen; at the end, nothing went wrong in it."""
-    yield from _tab(request, chromium, url, {"width": 1400, "height": 900})
+    with tab_on(request, chromium, url, {"width": 1400, "height": 900}) as page:
+        yield page
 
 
 @pytest.fixture
 def phone(request: pytest.FixtureRequest, chromium: Browser, url: str) -> Iterator[Page]:
     """A tab on a phone; at the end, nothing went wrong in it."""
-    yield from _tab(request, chromium, url, {"width": 390, "height": 844}, has_touch=True)
+    with tab_on(request, chromium, url, {"width": 390, "height": 844}, has_touch=True) as page:
+        yield page
 
 
-def _tab(
-    request: pytest.FixtureRequest, chromium: Browser, url: str, size: ViewportSize, **more: Any
+@pytest.fixture
+def tabs(
+    request: pytest.FixtureRequest, chromium: Browser
+) -> Callable[..., AbstractContextManager[Page]]:
+    """Makes tabs on a desk's screen, or on another one."""
+
+    def tab(
+        url: str, name: str = "tab", size: tuple[int, int] = (1440, 900), **more: Any
+    ) -> AbstractContextManager[Page]:
+        viewport: ViewportSize = {"width": size[0], "height": size[1]}
+        return tab_on(request, chromium, url, viewport, name, **more)
+
+    return tab
+
+
+@contextmanager
+def tab_on(
+    request: pytest.FixtureRequest,
+    chromium: Browser,
+    url: str,
+    size: ViewportSize,
+    name: str = "",
+    refusals: bool = False,
+    **more: Any,
 ) -> Iterator[Page]:
+    """A tab of a browser of its own; with `refusals`, the server may be gone or say no."""
     trouble: list[str] = []  # errors and warnings of the console, and requests to other machines
     context = chromium.new_context(base_url=url, viewport=size, reduced_motion="reduce", **more)
 
     def heard(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        refused = refusals and message.text.startswith(REFUSED)
+        if message.type in ("error", "warning") and not refused:
             trouble.append(message.text)
 
     def asked(sent: Request) -> None:
-        if urlsplit(sent.url).hostname not in ("127.0.0.1", None):  # None: data: and the like
+        if urlsplit(sent.url).hostname not in THIS_MACHINE:
             trouble.append(sent.url)
 
     with closing(context):
@@ -134,7 +177,7 @@ def _tab(
         page.on("pageerror", lambda error: trouble.append(str(error)))
         page.on("request", asked)
         yield page
-        _look_at(page, f"{request.node.name}.{request.fixturename}")
+        _look_at(page, f"{request.node.name}.{name or request.fixturename}")
     assert trouble == []
 
 

@@ -86,6 +86,16 @@ def in_chunks(jobs_db: Database, data_root: Path) -> Iterator[list[Found]]:
         last = rows[-1][:2]
 
 
+def of_page(jobs_db: Database, data_root: Path, page: PageId) -> Found | None:
+    """One page of jobs.db; None where it has no such page."""
+    optional = {name: _or_null(jobs_db, name) for name in ("verified_at", "reviewer_id")}
+    before = [page.pdf_path, page.page_number - 1, 1]
+    for row in jobs_db.execute(_JOBS.format(**optional), before).fetchall():
+        if (row[0], row[1]) == page:
+            return _found(row, str(data_root))
+    return None
+
+
 def count(jobs_db: Database) -> int:
     """How many pages `in_chunks` has."""
     return int(jobs_db.table("jobs").count)

@@ -10,6 +10,7 @@ import orjson
 
 from flowsheets.index import artists
 from flowsheets.index.doubts import normalised
+from flowsheets.page import corrections
 from flowsheets.page.shapes import KeptEntry, KeptPage, KeptQuadrant, kind
 
 Row = dict[str, Any]
@@ -32,17 +33,24 @@ class PageRows:
     blocks: list[Row] = field(default_factory=list)
     entries: list[Row] = field(default_factory=list)
     oddities: list[Row] = field(default_factory=list)
+    corrections: list[Row] = field(default_factory=list)
+    model_rows: list[Row] = field(default_factory=list)
 
 
-def of(page: str, page_date: str | None, text: KeptPage) -> PageRows:
-    """The rows of the page of that name; `page_date` is ISO. One name a DJ is given later."""
+def of(page: str, page_date: str | None, text: KeptPage, model: KeptPage | None = None) -> PageRows:
+    """The rows of the page of that name; `page_date` is ISO. One name a DJ is given later.
+
+    `model` is what a model had read, where the text is a person's.
+    """
+    read = _read_as(text, model) if model else {}
     rows = PageRows(page={}, source={})
     rows.oddities += [_oddity(page, None, None, oddity) for oddity in text.oddities]
     for quadrant in text.quadrants:
         rows.oddities += [_oddity(page, quadrant.position, None, t) for t in quadrant.oddities]
-        entries = _entries(page, page_date, quadrant)
+        entries, read_as = _entries(page, page_date, quadrant, read)
         rows.blocks.append(_block(page, quadrant, entries))
         rows.entries += entries
+        rows.model_rows += read_as
         for entry in entries:
             texts = orjson.loads(entry["oddities"]) if entry["oddities"] else []
             rows.oddities += [_oddity(page, quadrant.position, entry["entry"], t) for t in texts]
@@ -101,7 +109,17 @@ def _rows_read(quadrant: KeptQuadrant) -> set[int]:
     return rows | {e.row_index + 1 for e in quadrant.entries if kind(e.notes) == "double_height"}
 
 
-def _entries(page: str, page_date: str | None, quadrant: KeptQuadrant) -> list[Row]:
+def _read_as(text: KeptPage, model: KeptPage) -> dict[int, str]:
+    """What the model read for each row that it had: the row's object -> text."""
+    beside = (pair for pairs in corrections.pairs(model, text).values() for pair in pairs)
+    return {id(pair.person): pair.model.raw_text for pair in beside if pair.model and pair.person}
+
+
+def _entries(
+    page: str, page_date: str | None, quadrant: KeptQuadrant, read: dict[int, str]
+) -> tuple[list[Row], list[Row]]:
+    """The block's rows of `entries` and of `model_rows`."""
+    read_as: list[Row] = []
     written = sorted(quadrant.entries, key=lambda entry: entry.row_index)
     seen: Counter[int] = Counter()
     rows: list[Row] = []
@@ -121,6 +139,8 @@ def _entries(page: str, page_date: str | None, quadrant: KeptQuadrant) -> list[R
             "dj": collapsed(quadrant.jock_raw),
             "ordinal": ordinal,
         }
+        if (text := read.get(id(entry))) is not None:
+            read_as.append({"entry": name, "page": page, "raw_text": text})
         if is_blank(entry.raw_text):
             row["joined_text"] = None
         elif kind(entry.notes) == "continuation" and first is not None:
@@ -129,7 +149,7 @@ def _entries(page: str, page_date: str | None, quadrant: KeptQuadrant) -> list[R
         else:
             first = row  # so is a continuation of nothing: its text is to be in some play
         rows.append(row)
-    return [row | _parts(row["joined_text"]) for row in rows]
+    return [row | _parts(row["joined_text"]) for row in rows], read_as
 
 
 def _entry(entry: KeptEntry) -> Row:

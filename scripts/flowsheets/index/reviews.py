@@ -6,13 +6,13 @@ A page is there once for each reason. Nothing here changes a page or a result.
 from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations, pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 from sqlite_utils import Database
 
 from flowsheets import display, paths
-from flowsheets.index import doubts
+from flowsheets.index import doubts, gains
 from flowsheets.jobs import date_checks
 from flowsheets.page import prompts
 from flowsheets.page.schema import POSITIONS
@@ -107,6 +107,34 @@ def refresh(db: Database, max_attempts: int, dated: date_checks.Noted, noted: No
         "INSERT OR IGNORE INTO reviews (page, reason, detail, rank) VALUES (?, ?, ?, ?)",
         ((r.page, r.reason, r.detail, rank) for rank, r in enumerate(found, 1)),
     )
+    gains.refresh(db, found)
+
+
+def of_page(db: Database, page: str) -> list[tuple[str, str, int]]:
+    """Why a page is on the list: reason, detail, rank."""
+    sql = "SELECT reason, detail, rank FROM reviews WHERE page = ?"
+    return [(reason, detail, rank) for reason, detail, rank in db.execute(sql, [page])]
+
+
+def keep(
+    db: Database, page: str, before: list[tuple[str, str, int]], gain: tuple[Any, ...] | None
+) -> None:
+    """Once a page's text was saved: its reasons of before, without those that a person settled."""
+    complete = page in _verified(db)
+    sql = "SELECT 1 FROM sources WHERE page = ? AND contradiction IS NOT NULL"
+    contradicts = db.execute(sql, [page]).fetchone() is not None
+    left = [
+        (page, reason, detail, rank)
+        for reason, detail, rank in before
+        if (not complete or reason in ALWAYS) and (reason != date_checks.DATE or contradicts)
+    ]
+    for table in ("reviews", "gains"):
+        db.execute(f"DELETE FROM {table} WHERE page = ?", [page])
+    db.conn.executemany(
+        "INSERT INTO reviews (page, reason, detail, rank) VALUES (?, ?, ?, ?)", left
+    )
+    if left and gain:
+        db.execute("INSERT INTO gains (page, doubt, rows, gain) VALUES (?, ?, ?, ?)", gain)
 
 
 def _verified(db: Database) -> set[str]:

@@ -97,6 +97,12 @@ CREATE TABLE entries (
     joined_text TEXT,             -- with its continuation rows; null on these and on blank rows
     continues   TEXT REFERENCES entries(entry)
 );
+-- Of pages that a person verified, the rows as the model read them; one that was added has none.
+CREATE TABLE model_rows (
+    entry       TEXT PRIMARY KEY REFERENCES entries(entry),
+    page        TEXT NOT NULL REFERENCES pages(page),
+    raw_text    TEXT NOT NULL
+);
 CREATE TABLE oddities (
     id          INTEGER PRIMARY KEY,
     page        TEXT NOT NULL REFERENCES pages(page),
@@ -111,10 +117,29 @@ CREATE TABLE reviews (
     rank        INTEGER NOT NULL, -- 1 is to be looked at first
     PRIMARY KEY (page, reason)
 );
+-- Of pages on the list, how many of their rows are expected to be wrong, by the rows to be read.
+CREATE TABLE gains (
+    page        TEXT PRIMARY KEY REFERENCES pages(page),
+    doubt       REAL NOT NULL,    -- rows expected to be wrong
+    rows        INTEGER NOT NULL,
+    gain        REAL NOT NULL
+);
+-- The model's rows on what people checked, and those that were wrong, by its own confidence.
+CREATE TABLE corrections (
+    page         TEXT PRIMARY KEY REFERENCES pages(page),
+    high         INTEGER NOT NULL,
+    high_wrong   INTEGER NOT NULL,
+    medium       INTEGER NOT NULL,
+    medium_wrong INTEGER NOT NULL,
+    low          INTEGER NOT NULL,
+    low_wrong    INTEGER NOT NULL,
+    added        INTEGER NOT NULL -- rows that the model did not have
+);
 -- What the index was made from, and what the review compares pages by.
 CREATE TABLE sources (
     page        TEXT PRIMARY KEY REFERENCES pages(page),
     stamp       TEXT NOT NULL,    -- of all files that may hold its text
+    read_again_at TEXT,           -- ISO, when a model read the page after a person verified it
     contradiction TEXT,           -- why its date and the PDF's name cannot both be right
     digest      TEXT NOT NULL,    -- of all its rows
     sketch      TEXT              -- JSON: pages with much text in common share numbers of it
@@ -227,6 +252,7 @@ CREATE INDEX entries_artist ON entries(artist COLLATE NOCASE, artist, page_date,
 CREATE INDEX entries_type ON entries(type_raw);
 CREATE INDEX entries_confidence ON entries(confidence);
 CREATE INDEX entries_continues ON entries(continues) WHERE continues IS NOT NULL;
+CREATE INDEX model_rows_page ON model_rows(page);
 CREATE INDEX oddities_page ON oddities(page);
 CREATE INDEX oddities_entry ON oddities(entry);
 CREATE INDEX disagreements_page ON disagreements(page);

@@ -5,6 +5,7 @@ not, maybe of a data root that has moved. A result whose `verified_by` is filled
 too, also after `make retry` put it aside.
 """
 
+import glob
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,7 +17,7 @@ import orjson
 from sqlite_utils import Database
 
 from flowsheets import display, paths
-from flowsheets.index import stamps
+from flowsheets.index import from_jobs, stamps
 from flowsheets.index.doubts import Finding
 from flowsheets.index.from_jobs import Found
 from flowsheets.index.stamps import Stamp
@@ -99,6 +100,22 @@ def of(found: Found, results: Results, saved: Saved) -> Sources:
     )
 
 
+def of_page(jobs_db: Database, data_root: Path, page: PageId) -> Sources | None:
+    """The sources of one page; None where jobs.db has no such page."""
+    found = from_jobs.of_page(jobs_db, data_root, page)
+    if found is None:
+        return None
+    return of(found, results_of(found.result), saved_of(jobs_db, data_root, page))
+
+
+def results_of(result: str) -> Results:
+    """One page's result, and its older ones."""
+    path = Path(result)
+    older = path.parent.glob(f"{glob.escape(path.name)}.*") if path.parent.is_dir() else ()
+    aside = tuple(sorted(str(one) for one in older if one.suffix != ".part"))
+    return Results(int(path.is_file()), {result: aside})
+
+
 def results(data_root: Path) -> Results:
     """All results, and the older ones, which `make retry` puts aside under a name with a time."""
     count = 0
@@ -144,6 +161,33 @@ def read(sources: Sources) -> Text:
     return Text(best.page, best.path, best.verified, findings)
 
 
+def model(sources: Sources, text: Text) -> tuple[KeptPage | None, bool]:
+    """What a model read, beside a page's text, and whether the text is a correction of just that.
+
+    A page that was read again after a person verified it has several readings: the one that was
+    corrected has the same `extracted_at`. Without it, the current one is shown.
+    """
+    if text.page is None or text.verified is None:
+        return text.page, text.page is not None
+    read = [c for c in _results_read(sources, []) if not c.verified]
+    at = shapes.moment(text.page.extracted_at)
+    same = [c.page for c in read if at and shapes.moment(c.page.extracted_at) == at]
+    current = [c.page for c in read if str(c.path) == sources.result]
+    return next(iter([*same, *current]), None), bool(same)
+
+
+def newer(sources: Sources, text: Text) -> KeptPage | None:
+    """What a model read after the text was verified, or None."""
+    if text.page is None or text.verified is None:
+        return None
+    for candidate in _results_read(sources, []):
+        if str(candidate.path) != sources.result or candidate.verified:
+            continue
+        at, before = (shapes.moment(page.extracted_at) for page in (candidate.page, text.page))
+        return candidate.page if at and (before is None or at > before) else None
+    return None
+
+
 def _verified_file(sources: Sources, findings: list[Finding]) -> Iterator[_Candidate]:
     path = sources.saved
     if path is None:
@@ -184,7 +228,21 @@ def saved(jobs_db: Database, data_root: Path) -> Saved:
     A file's name has the PDF's name without its folder, so that two PDFs of one name share it: it
     belongs to the page whose row names it, and to the one that was verified last if two rows do.
     """
-    named = _named(jobs_db, data_root)
+    return _owned(_named(jobs_db, data_root), data_root)
+
+
+def saved_of(jobs_db: Database, data_root: Path, page: PageId) -> Saved:
+    """The same of one page, and of the others that share its file."""
+    rows = states.namesakes(jobs_db, page)
+    named = {_page(row): _named_by(row) for row in rows if _is_verified(row)}
+    path = verified.folder(data_root) / verified.file_name(page)
+    if not named and len(rows) == 1 and path.exists():
+        named = {page: (str(path), LONG_AGO)}
+    return _owned(named, data_root)
+
+
+def _owned(named: dict[PageId, tuple[str, datetime]], data_root: Path) -> Saved:
+    """The file of each page, of which one that is verified last owns what two rows name."""
     located = {
         page: _located(name, verified.file_name(page), data_root)
         for page, (name, _) in named.items()
@@ -209,10 +267,18 @@ def _named(jobs_db: Database, data_root: Path) -> dict[PageId, tuple[str, dateti
     only = _only_page_of(jobs_db, verified.folder(data_root))
     named = {}
     for page in sorted({*rows, *only}):
-        row = rows.get(page, {})
-        at = shapes.moment(row.get("verified_at")) or LONG_AGO
-        named[page] = (str(row.get("verified_path") or only.get(page, "")), at)
+        path, at = _named_by(rows.get(page, {}))
+        named[page] = (path or str(only.get(page, "")), at)
     return named
+
+
+def _is_verified(row: Row) -> bool:
+    return bool(row.get("verified_path") or row.get("verified_at"))
+
+
+def _named_by(row: Row) -> tuple[str, datetime]:
+    """The file that a row names, and when it was verified."""
+    return row.get("verified_path") or "", shapes.moment(row.get("verified_at")) or LONG_AGO
 
 
 def _only_page_of(jobs_db: Database, folder: Path) -> dict[PageId, Path]:

@@ -22,8 +22,11 @@ from flowsheets.index.from_jobs import Found, Job
 from flowsheets.index.from_results import PageRows, Row
 from flowsheets.index.texts import Results, Sources, Text
 from flowsheets.jobs import database, date_checks, states
-from flowsheets.page import dates
+from flowsheets.page import corrections, dates, verified
+from flowsheets.page.schema import POSITIONS
+from flowsheets.page.shapes import KeptPage
 from flowsheets.page.verified import COMPLETE
+from flowsheets.paths import PageId
 from flowsheets.settings import Settings
 
 # Texts in memory at a time, some 60 rows each.
@@ -46,6 +49,11 @@ OF_TEXT = (
     "verified_by",
     "verified_at",
     "text_path",
+)
+# Tables with what was read from a page's text, and what was made of it.
+OF_PAGE = (
+    *("entries", "blocks", "oddities", "model_rows", "corrections"),
+    *("sources", "findings", "reviews", "gains"),
 )
 
 
@@ -118,6 +126,27 @@ def update(config: Settings, jobs_db: Database, db: Database) -> Tally:
         gone=len(gone),
         damaged=sum(one.damaged for one in taken),
     )
+
+
+def update_page(config: Settings, jobs_db: Database, db: Database, page: PageId) -> None:
+    """The same for one page that a person saved; what other pages have to do with it, the next
+    `update` sees.
+    """
+    data_root = config.data_root
+    found = from_jobs.of_page(jobs_db, data_root, page)
+    if found is None or not tables.is_searchable(db):
+        update(config, jobs_db, db)
+        return
+    noted = date_checks.noted(jobs_db)
+    on_list = reviews.of_page(db, found.name)
+    gain = db.execute("SELECT * FROM gains WHERE page = ?", [found.name]).fetchone()
+    sources = texts.of(
+        found, texts.results_of(found.result), texts.saved_of(jobs_db, data_root, page)
+    )
+    taken = _take_in(db, {found.name: _page(found, sources)}, data_root)
+    _name_djs(db, taken.djs)
+    _update_date_checks(db, jobs_db, noted)
+    reviews.keep(db, found.name, on_list, gain)
 
 
 def _chunks(jobs_db: Database, data_root: Path, results: Results) -> Iterator[dict[str, Page]]:
@@ -224,21 +253,41 @@ def _indexed(page: Page, data_root: Path) -> Indexed:
     if text.page is None:
         return Indexed(page.name, None, text.findings)
     pdf_path, raw = page.job.pdf_path, text.page.page_date_raw
-    rows = from_results.of(page.name, dates.agreed(pdf_path, raw), text.page)
+    model, is_its_own = texts.model(page.sources, text) if text.verified else (None, False)
+    rows = from_results.of(page.name, dates.agreed(pdf_path, raw), text.page, model)
+    if model and is_its_own:
+        rows.corrections = _corrections(page, text.page, text.verified, model)
     rows.source |= {"contradiction": dates.contradiction(pdf_path, raw), "stamp": page.stamp}
     rows.page |= _provenance(text, data_root)
+    newer = texts.newer(page.sources, text)
+    at = newer.extracted_at if newer else None
+    rows.source["read_again_at"] = at.isoformat() if at else None
     return Indexed(page.name, rows, [*text.findings, *doubts.of(text.page)])
+
+
+def _corrections(
+    page: Page, text: KeptPage, by: texts.Verified | None, model: KeptPage
+) -> list[Row]:
+    """The page's row of `corrections`, if any of it was checked."""
+    saved = page.sources.saved
+    complete = bool(by and by.verified == COMPLETE)
+    checked = POSITIONS if complete or saved is None else verified.checked(saved)
+    if not checked:
+        return []
+    found = corrections.counts(model, text, checked)
+    wrong = {f"{name}_wrong": count for name, count in found.changed.items()}
+    return [{"page": page.name} | found.rows | wrong | {"added": found.added}]
 
 
 def _provenance(text: Text, data_root: Path) -> Row:
     """The columns that say whose text it is."""
-    verified = text.verified._asdict() if text.verified else {}
+    by = text.verified._asdict() if text.verified else {}
     path = text.path or Path()
     inside = path.is_relative_to(data_root)
     shown = path.relative_to(data_root) if inside else path
     return (
         {"verified": None, "verified_by": None, "verified_at": None}
-        | verified
+        | by
         | {"text_path": shown.as_posix()}
     )
 
@@ -257,6 +306,8 @@ def _store(db: Database, pages: list[Indexed]) -> None:
     _insert(db, "sources", ({"page": name} | rows.source for name, rows in good))
     _insert(db, "blocks", (row for _, rows in good for row in rows.blocks))
     _insert(db, "entries", (row for _, rows in good for row in rows.entries))
+    _insert(db, "model_rows", (row for _, rows in good for row in rows.model_rows))
+    _insert(db, "corrections", (row for _, rows in good for row in rows.corrections))
     _insert(db, "oddities", (row for _, rows in good for row in rows.oddities))
     found = ({"page": one.page} | f._asdict() for one in pages for f in one.findings)
     _insert(db, "findings", found)
@@ -266,7 +317,7 @@ def _store(db: Database, pages: list[Indexed]) -> None:
 def _forget(db: Database, names: list[str]) -> None:
     """Delete what was read from the pages' texts."""
     tables.unsearch(db, "entries", names)
-    for table in ("entries", "blocks", "oddities", "sources", "findings", "reviews"):
+    for table in OF_PAGE:
         _many(db, f"DELETE FROM {table} WHERE page = ?", ((name,) for name in names))
     tables.unsearch(db, "pages", names)
     sets = ", ".join(f"{column} = NULL" for column in OF_TEXT)

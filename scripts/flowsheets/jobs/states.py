@@ -372,6 +372,24 @@ def verified(db: Database) -> list[dict[str, Any]]:
     return list(db.table("jobs").rows_where(where or "0", order_by="pdf_path, page_number"))
 
 
+def namesakes(db: Database, page: PageId) -> list[dict[str, Any]]:
+    """The rows of the page and of others of that number whose PDF has the same name."""
+    name = paths.page_name(page).rsplit("/", 2)[-2:]
+    rows = db.table("jobs").rows_where("page_number = ?", [page.page_number], order_by="pdf_path")
+    return [row for row in rows if paths.page_name(_page_id(row)).rsplit("/", 2)[-2:] == name]
+
+
+def verify(db: Database, page: PageId, saved: Path, beside: Path, reviewer: str, at: str) -> bool:
+    """Note the files that a person saved for the page; its status stays. Whether it has a row."""
+    with transaction(db):
+        done = db.conn.execute(
+            "UPDATE jobs SET verified_at = ?, verified_path = ?, corrections_path = ?,"
+            " reviewer_id = ?, updated_at = ? WHERE pdf_path = ? AND page_number = ?",
+            (at, str(saved), str(beside), reviewer, now(), *page),
+        )
+    return done.rowcount == 1
+
+
 def is_out(db: Database, page: PageId, batch_id: str | None) -> bool:
     """Whether the page's row says that it is `submitted` in that batch."""
     job = row(db, page)
@@ -484,6 +502,10 @@ def finished(
     sql = f"SELECT pdf_path, page_number, status FROM jobs WHERE {' AND '.join(where)}"
     rows = db.execute(f"{sql} ORDER BY pdf_path, page_number", values)
     return [(PageId(pdf, number), status) for pdf, number, status in rows.fetchall()]
+
+
+def _page_id(row: dict[str, Any]) -> PageId:
+    return PageId(row["pdf_path"], row["page_number"])
 
 
 def now() -> str:

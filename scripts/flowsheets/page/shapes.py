@@ -56,13 +56,18 @@ def read(content: bytes) -> KeptPage:
 
     A byte order mark is skipped; an unpaired surrogate becomes U+FFFD, since no file can hold it.
     """
+    return KeptPage.model_validate_json(mended(content))
+
+
+def mended(content: bytes) -> bytes:
+    """A file's JSON without a byte order mark, and with U+FFFD for each unpaired surrogate."""
     content = content.removeprefix(codecs.BOM_UTF8)
     if b"\\ud" in content.lower():
         pairs = json.dumps(json.loads(content), ensure_ascii=False).encode(
             "utf-16", "surrogatepass"
         )
         content = pairs.decode("utf-16", "replace").encode()
-    return KeptPage.model_validate_json(content)
+    return content
 
 
 def kind(notes: str | None) -> str | None:
