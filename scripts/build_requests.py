@@ -21,6 +21,7 @@ from flowsheets.batch import budget, build, recover, restore
 from flowsheets.batch.build import CacheMaker
 from flowsheets.batch.folder import load_batch, new_name, open_folders
 from flowsheets.errors import Command, Count, Problem, Switch
+from flowsheets.gemini import door
 from flowsheets.jobs import database, folders, pauses, states
 from flowsheets.jobs.pauses import Pause
 from flowsheets.money import estimate
@@ -37,7 +38,7 @@ LIMIT = 50
 def main(limit: int, sure: bool) -> None:
     """Put rendered pages into a batch's folder, ready to send."""
     config = settings.load()
-    settings.api_key()  # without one no page is claimed for a batch that cannot be sent
+    door.now().check()  # without a key no page is claimed for a batch that cannot be sent
     db = database.connect(config.data_root)
     with lock.jobs_held(config.data_root):
         recover.say(recover.run(db, config))

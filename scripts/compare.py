@@ -22,7 +22,7 @@ from flowsheets.batch import budget, build, compare, fetch, results, submit
 from flowsheets.batch.compare import Way
 from flowsheets.batch.folder import Batch, Line, batch_folders, load_batch, new_name
 from flowsheets.errors import Command, Count, Problem
-from flowsheets.gemini import calls
+from flowsheets.gemini import calls, door
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.jobs import database, states
 from flowsheets.money import estimate, prices, usage
@@ -56,7 +56,7 @@ def _last(data_root: Path) -> Batch | None:
 
 
 def _begin(db: Database, config: Settings, limit: int) -> Batch:
-    settings.api_key()
+    door.now().check()
     pages = states.choose(db, config.data_root, limit, config.max_attempts).waiting
     if not pages:
         raise Problem("compare", "no page waits", "make render, or make retry a page")

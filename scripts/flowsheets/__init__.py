@@ -25,8 +25,13 @@ page/      one page
   mend       small deviations from the shape, put right and named
 
 gemini/    the Gemini API
-  client     the SDK's client, and its errors as ours
-  calls      the API, call by call
+  problem    what the API refuses, by what you can do about it
+  client     the SDK's client: its key, its address
+  reply      what the API replies, as it came, or the problem
+  transfer   files that are sent and loaded: whole, and compared
+  calls      real time: one page now
+  door       the doors, one small set of calls, and which one it is
+  developer  the Developer API
   operation  the status of a batch, from the API's long-running operation
 
 money/     tokens and dollars

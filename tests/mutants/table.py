@@ -16,8 +16,13 @@ _BATCH = (
 
 # module -> tests/test_<name>.py
 TESTS = {
-    "gemini/calls": ("client", "sdk_batch", "sdk_realtime", "sdk_caching", "faults"),
+    "gemini/calls": ("client", "sdk_realtime", "faults"),
     "gemini/client": ("client", "process", "faults"),
+    "gemini/door": ("client", "send"),
+    "gemini/developer": ("client", "sdk_batch", "sdk_caching", "faults"),
+    "gemini/problem": ("client", "process", "faults"),
+    "gemini/reply": ("client", "sdk_batch", "faults"),
+    "gemini/transfer": ("client", "sdk_batch", "faults"),
     "gemini/operation": ("client", "evidence", "status", "fetch"),
     "batch/budget": ("send", "estimate", "submit", "build_requests", "compare"),
     "batch/build": ("build_requests", "submit", "caching"),

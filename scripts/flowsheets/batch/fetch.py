@@ -15,7 +15,6 @@ from flowsheets.batch import recover, results
 from flowsheets.batch.folder import Batch
 from flowsheets.batch.results import FileCheck
 from flowsheets.errors import Problem, warn
-from flowsheets.gemini import calls
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.gemini.operation import Operation
 from flowsheets.settings import Settings
@@ -36,7 +35,7 @@ class NotWhole(Problem):
 
 def ask(batch: Batch) -> Operation:
     """The API's reply about the batch, kept as batch.json. Raises `ApiProblem`."""
-    reply = calls.get_batch(str(batch.batch_id))
+    reply = batch.door.get(str(batch.batch_id))
     batch.keep_reply(reply)
     return Operation(reply)
 
@@ -66,7 +65,7 @@ def download(batch: Batch, operation: Operation) -> bool:
     name = operation.responses_file
     if not (operation.ended and name):
         return False
-    got = calls.download(name, batch.responses)
+    got = batch.door.fetch(name, batch.responses)
     batch.add("downloaded", **got._asdict(), differs=got.differs)
     if got.differs:
         warn(f"{batch.responses} was loaded twice alike, and is not of the size that the API names")

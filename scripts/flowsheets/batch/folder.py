@@ -36,6 +36,8 @@ from sqlite_utils import Database
 
 from flowsheets import clock, files, paths
 from flowsheets.errors import Problem
+from flowsheets.gemini import door
+from flowsheets.gemini.door import Door
 from flowsheets.gemini.operation import Operation
 from flowsheets.jobs import folders
 from flowsheets.paths import PageId
@@ -125,6 +127,11 @@ class Batch:
         last = self.last(*_STATE_AFTER)  # type: ignore[arg-type]
         state = _STATE_AFTER[last["event"]] if last else "created"
         return "unclear" if state in ("created", "bound") and not self.batch_id else state
+
+    @property
+    def door(self) -> Door:
+        """Through which the batch is sent, asked for and fetched."""
+        return door.now()
 
     @property
     def open(self) -> bool:

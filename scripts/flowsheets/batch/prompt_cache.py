@@ -14,9 +14,9 @@ from sqlite_utils import Database
 from flowsheets import clock
 from flowsheets.batch.folder import Batch, batch_folders, load_batch, new_name
 from flowsheets.errors import Problem
-from flowsheets.gemini import calls
-from flowsheets.gemini.calls import PromptCache
+from flowsheets.gemini import door
 from flowsheets.gemini.client import ApiProblem
+from flowsheets.gemini.developer import PromptCache
 from flowsheets.jobs import database
 from flowsheets.money import estimate, storage
 from flowsheets.page.request import prompt
@@ -49,7 +49,7 @@ def end_run(db: Database, cached_content: str | None) -> None:
     if cached_content is None:
         return
     with suppress(Problem):
-        calls.delete_cache(cached_content)
+        door.now().delete_cache(cached_content)
         with database.transaction(db):
             storage.ended(db, cached_content)
 
@@ -61,7 +61,7 @@ def make(settings: Settings, name: str, seconds: int) -> PromptCache | None:
     `ApiProblem` for what would stop any call.
     """
     try:
-        return calls.create_cache(settings.model, prompt(), seconds, name)
+        return door.now().create_cache(settings.model, prompt(), seconds, name)
     except ApiProblem as problem:
         if problem.unclear:
             drop(name)
@@ -74,7 +74,7 @@ def make(settings: Settings, name: str, seconds: int) -> PromptCache | None:
 def drop(name: str) -> None:
     """Delete what a create with an unclear end may have left: it is billed by the hour."""
     with suppress(ApiProblem):  # it ends by itself when its time is over
-        calls.delete_caches(name)
+        door.now().delete_caches(name)
 
 
 def died_in_the_last_batch(data_root: Path) -> bool:
@@ -96,7 +96,7 @@ def renew(batch: Batch) -> bool:
     if waited + BATCH_LIFE < timedelta(seconds=BATCH_SECONDS):
         return True
     try:
-        calls.renew_cache(batch.cached_content, BATCH_SECONDS)
+        batch.door.renew_cache(batch.cached_content, BATCH_SECONDS)
     except ApiProblem as problem:
         if not problem.gone:
             raise

@@ -299,11 +299,11 @@ def _line(name: str, index: int, page: PageId, batch_id: str, data_root: Path) -
 
 def _operation(batch_id: str) -> Operation:
     """The API's last reply; of a batch that is gone, an empty one."""
-    from flowsheets.gemini import calls  # hardly ever wanted here
+    from flowsheets.gemini import door  # hardly ever wanted here
     from flowsheets.gemini.client import ApiProblem
 
     try:
-        return Operation(calls.get_batch(batch_id))
+        return Operation(door.now().get(batch_id))
     except ApiProblem as problem:
         if not problem.gone:
             raise

@@ -17,7 +17,6 @@ from flowsheets import clock
 from flowsheets.batch import budget, prompt_cache
 from flowsheets.batch.folder import Batch
 from flowsheets.errors import Problem
-from flowsheets.gemini import calls
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.jobs import database, pauses, states
 from flowsheets.page.request import setting_refused
@@ -65,7 +64,7 @@ def send(batch: Batch, db: Database | None, settings: Settings) -> None:
 
 def adopt(batch: Batch) -> bool:
     """Look for a batch of the folder's name at the API; true where it was found."""
-    operation = calls.find_batch(batch.name)
+    operation = batch.door.find(batch.name)
     if operation is not None:
         _created(batch, operation)
         return True
@@ -128,12 +127,11 @@ def _pause_after_refusal(batch: Batch, db: Database) -> dict[str, int]:
 def clean_up(batch: Batch) -> None:
     """Every page has its outcome: delete what was kept at the API for them."""
     uploaded = batch.last("uploaded")
-    if uploaded:
-        calls.delete_file(uploaded["file"])
+    batch.door.tidy_up(uploaded["file"] if uploaded else None, batch.name)
     if batch.cached_content:
-        calls.delete_cache(batch.cached_content)
+        batch.door.delete_cache(batch.cached_content)
     elif batch.last("cache_asked"):  # refused, or made and its response lost
-        calls.delete_caches(batch.name)
+        batch.door.delete_caches(batch.name)
 
 
 # --- a create with an unclear end ---------------------------------------------------------------
@@ -239,7 +237,7 @@ def _ask_to_create(
     key = {"salt": salt, "digest": key_fingerprint(salt)}
     batch.add("create_sent", file=file, model=model, key=key)
     try:
-        operation = calls.submit_batch(model, file, batch.name)
+        operation = batch.door.create(model, file, batch.name)
     except ApiProblem as problem:
         if problem.unclear:
             _look_for_it(batch, settings, problem)
@@ -306,7 +304,7 @@ def _upload(batch: Batch, db: Database | None) -> str:
             batch.requests, "is missing", f"Give its pages back: make batch-rescue ID={batch.name}"
         )
     try:
-        file = calls.upload(batch.requests, batch.name)
+        file = batch.door.upload(batch.requests, batch.name)
     except ApiProblem as problem:
         if problem.code == 400 and not problem.key_refused:  # for good: not to be sent each run
             raise refusal(batch, db, problem) from problem
