@@ -38,7 +38,7 @@ LIMIT = 50
 def main(limit: int, sure: bool) -> None:
     """Put rendered pages into a batch's folder, ready to send."""
     config = settings.load()
-    door.now().check()  # without a key no page is claimed for a batch that cannot be sent
+    door.now().check("batch")  # without a key no page is claimed for a batch that cannot be sent
     db = database.connect(config.data_root)
     with lock.jobs_held(config.data_root):
         recover.say(recover.run(db, config))
@@ -88,7 +88,7 @@ def _write_folders(db: Database, config: Settings, pages: list[PageId], basis: B
     with tqdm(total=len(pages), desc="build", unit=" pages", disable=None, leave=False) as bar:
         parts = build.split(sized, config.batch_pages)
         for sequence, part in enumerate(parts, folders.last_sequence(db) + 1):
-            name = new_name(datetime.now(UTC))
+            name = new_name(datetime.now(UTC), door.now().LETTER)
             folder = paths.batches(config.data_root) / name
             cache = _cache_maker(config, len(part), basis)
             built = build.write_folder(folder, part, config, cache, bar, sequence)

@@ -56,7 +56,7 @@ def _last(data_root: Path) -> Batch | None:
 
 
 def _begin(db: Database, config: Settings, limit: int) -> Batch:
-    door.now().check()
+    door.now().check("batch")
     pages = states.choose(db, config.data_root, limit, config.max_attempts).waiting
     if not pages:
         raise Problem("compare", "no page waits", "make render, or make retry a page")
@@ -65,7 +65,7 @@ def _begin(db: Database, config: Settings, limit: int) -> Batch:
     click.echo(_estimate(config, len(pages), basis))
     for part in paths.comparisons(config.data_root).glob(".*.part"):  # a kill left it
         shutil.rmtree(part, ignore_errors=True)
-    folder = paths.comparisons(config.data_root) / new_name(datetime.now(UTC))
+    folder = paths.comparisons(config.data_root) / new_name(datetime.now(UTC), door.now().LETTER)
     with tqdm(total=len(pages), desc="build", unit=" pages", disable=None, leave=False) as bar:
         built = build.write_folder(folder, pages, config, None, bar)
     if built is None:

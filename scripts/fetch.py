@@ -186,7 +186,7 @@ def _asked(batch: Batch) -> Operation:
     except ApiProblem as problem:
         if problem.code != 404:
             raise
-        raise submit.unknown(str(batch.batch_id)) from problem
+        raise submit.unknown(batch) from problem
 
 
 def _apply(

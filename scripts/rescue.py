@@ -155,7 +155,7 @@ def _refuse_if_it_proves_nothing(batch: Batch, problem: ApiProblem, sure: bool) 
         raise Problem(
             batch.batch_id,
             f"{problem.what} Results live for 48 h, so this proves nothing",
-            "Check that GEMINI_API_KEY is the one it was sent with, and the network; or give it"
+            f"Check that it was sent with this {batch.door.WHOSE}, and the network; or give it"
             f" up, which may be billed twice: make batch-rescue ID={batch.batch_id} SURE=1",
         ) from problem
 

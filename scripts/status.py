@@ -57,7 +57,7 @@ def _show(batch: Batch, db: Database, config: Settings) -> None:
     except ApiProblem as problem:
         if problem.code != 404:
             raise
-        raise submit.unknown(batch.batch_id) from problem
+        raise submit.unknown(batch) from problem
     click.echo(
         f"{batch.batch_id} {operation.state}, {len(batch.lines)} requests, {operation.done} done,"
         f" {operation.failed} failed, {display.age(operation.created or batch.built_at)}"

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from flowsheets import files, paths
 from flowsheets.batch import images
 from flowsheets.batch.folder import Batch, Line, request_key, write_lines
+from flowsheets.gemini import door
 from flowsheets.page.request import page_request
 from flowsheets.paths import PageId
 from flowsheets.settings import Settings
@@ -106,6 +107,7 @@ def write_folder(
     facts["model"] = config.model  # in no request; what was estimated is what is asked
     facts["max_output_tokens"] = config.max_output_tokens  # the two that decide what it may cost
     facts["thinking"] = config.thinking
+    facts |= door.now().facts()
     if cache:
         name, tokens = cache
         facts |= {"cached_content": name, "cached_tokens": tokens}

@@ -66,6 +66,8 @@ def download(batch: Batch, operation: Operation) -> bool:
     if not (operation.ended and name):
         return False
     got = batch.door.fetch(name, batch.responses)
+    if got is None:
+        return False
     batch.add("downloaded", **got._asdict(), differs=got.differs)
     if got.differs:
         warn(f"{batch.responses} was loaded twice alike, and is not of the size that the API names")

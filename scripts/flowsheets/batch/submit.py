@@ -20,7 +20,7 @@ from flowsheets.errors import Problem
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.jobs import database, pauses, states
 from flowsheets.page.request import setting_refused
-from flowsheets.settings import Settings, key_fingerprint, new_salt
+from flowsheets.settings import Settings
 
 # An upload lives 48 h at the API; an older one is made again before it can expire on the way.
 UPLOAD_HOURS = 40
@@ -41,12 +41,13 @@ class UploadGone(Exception):
     """The uploaded file expired, or is another key's: it costs nothing to upload it again."""
 
 
-def unknown(batch_id: str) -> Problem:
+def unknown(batch: Batch) -> Problem:
     """What you are told where the API answers 404 for a batch."""
+    door = batch.door
     return Problem(
-        batch_id,
-        "the API knows no such batch with this key",
-        f"Check GEMINI_API_KEY, or give it up: make batch-rescue ID={batch_id}",
+        batch.batch_id,
+        f"the API knows no such batch with this {door.WHOSE}",
+        f"Check {door.ACCOUNT}, or give it up: make batch-rescue ID={batch.batch_id}",
     )
 
 
@@ -175,13 +176,11 @@ def _wait_out_the_grace(batch: Batch, settings: Settings) -> None:
 def refuse_another_key(batch: Batch) -> None:
     """Another key's listing does not show the batch, so its silence proves nothing."""
     sent = batch.last("create_sent")
-    if batch.state != "unclear" or not sent or "key" not in sent:
-        return
-    if key_fingerprint(sent["key"]["salt"]) != sent["key"]["digest"]:
+    if batch.state == "unclear" and sent and not batch.door.would_list(sent):
         raise Problem(
             batch.folder,
             "whether the API made this batch is unclear, and it was sent with another key",
-            "Set GEMINI_API_KEY back to that one until it is found, or give it up:"
+            f"Set {batch.door.ACCOUNT} back to that one until it is found, or give it up:"
             f" make batch-rescue ID={batch.name}",
         )
 
@@ -233,9 +232,7 @@ def _ask_to_create(
 ) -> None:
     """Upload, and create once. Raises `UploadGone` where that is why, the `first` time."""
     file = _upload(batch, db)
-    salt = new_salt()
-    key = {"salt": salt, "digest": key_fingerprint(salt)}
-    batch.add("create_sent", file=file, model=model, key=key)
+    batch.add("create_sent", file=file, model=model, **batch.door.sender())
     try:
         operation = batch.door.create(model, file, batch.name)
     except ApiProblem as problem:
@@ -304,7 +301,7 @@ def _upload(batch: Batch, db: Database | None) -> str:
             batch.requests, "is missing", f"Give its pages back: make batch-rescue ID={batch.name}"
         )
     try:
-        file = batch.door.upload(batch.requests, batch.name)
+        file = batch.door.upload(batch.requests, batch.name, batch.asked)
     except ApiProblem as problem:
         if problem.code == 400 and not problem.key_refused:  # for good: not to be sent each run
             raise refusal(batch, db, problem) from problem

@@ -19,12 +19,14 @@ from urllib.parse import urlsplit
 
 from flowsheets import settings
 from flowsheets.errors import Problem
+from flowsheets.gemini.problem import QUOTED, Closed, shortened
 from flowsheets.gemini.problem import ApiProblem as ApiProblem  # what every call raises
 
 if TYPE_CHECKING:
     import httpx2
     from google import genai
 
+CLOUD_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 CALL_SECONDS = 120  # for the calls that only ask, or move one chunk of 8 MiB
 
 # A state that the SDK does not know makes it warn on stderr; the reader of `state` reports it once.
@@ -71,6 +73,73 @@ def open_client() -> genai.Client:
     except ValueError as error:
         raise Problem("GOOGLE_GEMINI_BASE_URL", str(error), "Correct it, or unset it") from error
     return _client_of(key, base_url)
+
+
+def open_vertex(project: str, location: str) -> genai.Client:
+    """The same for Vertex AI. Raises `Problem` without Google's credentials.
+
+    GOOGLE_VERTEX_BASE_URL is the SDK's own variable, which it reads in some cases alone.
+    """
+    for name in ("GOOGLE_VERTEX_BASE_URL", "GOOGLE_GEMINI_BASE_URL"):
+        base_url = os.environ.get(name, "").strip()
+        try:
+            urlsplit(base_url)
+        except ValueError as error:
+            raise Problem(name, str(error), "Correct it, or unset it") from error
+        if base_url:
+            break
+    return _vertex_of(project, location, base_url, credentials())
+
+
+def credentials() -> Any:
+    """Google's own (ADC): a service account's file, or those of `gcloud auth`. Raises `Closed`."""
+    return _credentials_of(os.environ.get("GOOGLE_APPLICATION_CREDENTIALS", "").strip())
+
+
+@cache
+def _credentials_of(file: str) -> Any:
+    import google.auth
+    from google.auth.exceptions import GoogleAuthError
+
+    logging.getLogger("google.auth").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message=".*end user credentials", category=UserWarning)
+    try:
+        found, _ = google.auth.default(scopes=[CLOUD_SCOPE])
+    except (GoogleAuthError, OSError, ValueError) as error:
+        what = f"cannot be used ({shortened(error, QUOTED)})" if file else "are not found"
+        raise Closed(
+            f"GOOGLE_APPLICATION_CREDENTIALS={file}" if file else "Google's credentials",
+            what,
+            "Give a service account's file in GOOGLE_APPLICATION_CREDENTIALS, or run gcloud auth"
+            " application-default login",
+        ) from error
+    return found
+
+
+@cache
+def _vertex_of(project: str, location: str, base_url: str, credentials: Any) -> genai.Client:
+    """All of it explicitly: what the SDK finds by itself depends on what else is set.
+
+    With the project it takes no API key from the environment. `v1`: its default is a beta.
+    """
+    from google import genai
+    from google.genai import types
+
+    try:
+        options = types.HttpOptions(
+            api_version="v1", timeout=CALL_SECONDS * 1000, httpx_client=_paid_once()
+        )
+        if base_url:
+            options.base_url = base_url
+        return genai.Client(
+            vertexai=True,
+            project=project,
+            location=location,
+            credentials=credentials,
+            http_options=options,
+        )
+    except Exception as error:
+        raise _no_client(error) from error
 
 
 @cache

@@ -6,12 +6,13 @@ Replies are plain dicts, as they came. Each call raises `ApiProblem`, whatever h
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from flowsheets import settings
-from flowsheets.gemini import client
+from flowsheets.gemini import client, real_time
 from flowsheets.gemini.operation import Operation
 from flowsheets.gemini.problem import ApiProblem
 from flowsheets.gemini.reply import (
@@ -23,6 +24,7 @@ from flowsheets.gemini.reply import (
     patiently,
     reply_to,
 )
+from flowsheets.gemini.rows import KeyReader, Request, key_of
 from flowsheets.gemini.transfer import (
     BYTES,
     Downloaded,
@@ -34,7 +36,8 @@ from flowsheets.gemini.transfer import (
     size_of,
 )
 
-NAME = "developer"
+NAME, LETTER, bucket = "developer", "", ""
+ACCOUNT, WHOSE = "GEMINI_API_KEY", "key"
 LISTED_AT_ONCE = 100  # batches, or caches, a page of the listing
 # The second where the API refuses the first, as it did for some in 2025 (python-genai #1547).
 MIME_TYPES = ("application/jsonl", "text/plain")
@@ -47,12 +50,37 @@ class UploadRefused(ApiProblem):
     """
 
 
-def check() -> None:
-    """Raises `Problem` without a key."""
+def facts() -> dict[str, str]:
+    """What a folder states."""
+    return {"door": NAME}
+
+
+def check(mode: str) -> None:
+    """Raises `Problem` without a key, whatever the mode."""
     settings.api_key()
 
 
-def upload(requests: Path, display_name: str) -> str:
+def sender() -> dict[str, Any]:
+    """Which key: a salted digest."""
+    salt = settings.new_salt()
+    return {"key": {"salt": salt, "digest": settings.key_fingerprint(salt)}}
+
+
+def would_list(noted: Mapping[str, Any]) -> bool:
+    """Whether a create was sent with this key: another key's listing does not show the batch."""
+    key = noted.get("key")
+    return key is None or settings.key_fingerprint(key["salt"]) == key["digest"]
+
+
+def generate(model: str, request: dict[str, Any]) -> bytes:
+    """One page now; see `real_time`."""
+    return real_time.generate(client.open_client(), model, request)
+
+
+# --- batches ------------------------------------------------------------------------------------
+
+
+def upload(requests: Path, display_name: str, sent: Sequence[Request] = ()) -> str:
     """Upload a requests file; returns `files/…` once it is ACTIVE and known to be whole.
 
     Uploads cost nothing, so one that broke off is simply made again; one whose type is refused is
@@ -221,6 +249,16 @@ def tidy_up(file: str | None, name: str) -> None:
         return  # what a broken upload left expires in 48 h
     with gone_is_fine():
         asked(lambda: client.open_client().files.delete(name=file))
+
+
+def key_reader(display_name: str, sent: Sequence[Request]) -> KeyReader:
+    """The API hands a request's key through."""
+    return key_of
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """A key is there once."""
+    return False
 
 
 # --- prompt caches ------------------------------------------------------------------------------

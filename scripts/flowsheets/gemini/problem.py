@@ -62,6 +62,10 @@ _STORAGE = re.compile("file_?storage|stored? files", re.IGNORECASE)
 _SPENDING = re.compile("spend(ing)?[ _-]*(cap|limit)|monthly.*(cap|limit)", re.I | re.S)
 
 
+class Closed(Problem):
+    """A door that cannot be gone through: what it needs is not set. The other one may be open."""
+
+
 class ApiProblem(Problem):
     """The API refused a call, could not be reached, or what came is not an answer of it.
 
@@ -79,13 +83,15 @@ class ApiProblem(Problem):
         unclear: bool,
         key_refused: bool = False,
         kind: Kind | None = None,
+        where: str = "Gemini API",
     ) -> None:
         # Should an error of a library ever quote a header: no key goes into a row or onto a screen.
         key = os.environ.get("GEMINI_API_KEY", "").strip()
         self.what = what.replace(key, "…") if len(key) >= 16 else what
         self.kind = kind or _kind(code, unclear, key_refused)
         self.fix = fix or FIX.get(self.kind, "Run the command again")
-        super().__init__("Gemini API", self.what, self.fix)
+        self.where = where
+        super().__init__(where, self.what, self.fix)
         self.code = code
         self.unclear = unclear
         self.key_refused = self.kind == "key"

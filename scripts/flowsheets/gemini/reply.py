@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowsheets.errors import Problem
 from flowsheets.gemini.client import last
-from flowsheets.gemini.problem import FIX, ApiProblem, refusal, shortened
+from flowsheets.gemini.problem import FIX, QUOTED, ApiProblem, Kind, refusal, shortened
 
 if TYPE_CHECKING:
     import tenacity
@@ -112,6 +112,7 @@ def explained() -> Iterator[None]:
 
 def _problem(error: BaseException) -> ApiProblem:
     import httpx2
+    from google.auth.exceptions import GoogleAuthError, TransportError
     from google.genai import errors
 
     unsent = (
@@ -122,6 +123,10 @@ def _problem(error: BaseException) -> ApiProblem:
         return refusal(error.code, error.details, last.came)
     if isinstance(error, unsent):
         return ApiProblem(f"cannot be reached ({error})", code=None, unclear=False)
+    if isinstance(error, GoogleAuthError):  # no token, so that the call itself was not sent
+        what = f"no access token can be had ({shortened(error, QUOTED)})"
+        kind: Kind = "unreachable" if isinstance(error, TransportError) else "key"
+        return ApiProblem(what, code=None, unclear=False, kind=kind)
     if isinstance(error, httpx2.HTTPError | OSError):
         what = f"the connection broke ({type(error).__name__}: {error})"
         return ApiProblem(what, code=None, unclear=True)
