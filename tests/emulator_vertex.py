@@ -49,7 +49,7 @@ def bearer(emulator: Emulator) -> str:
     fetched = credentials(emulator)
     with requests.Session() as session:
         session.trust_env = False
-        fetched.refresh(Request(session))  # type: ignore[no-untyped-call]
+        fetched.refresh(Request(session))
     return str(fetched.token)
 
 

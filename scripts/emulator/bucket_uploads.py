@@ -152,7 +152,7 @@ async def send(request: Request) -> Response:
         await _whole(request)
         return reply(session["stored"])
     faults: Faults = request.app.state.faults
-    start, end, total = _content_range(request, part)
+    start, end, total = _content_range(request)
     if start is None:
         await _whole(request)
         return _incomplete(part) if part.stat().st_size != total else await _finish(request)
@@ -162,7 +162,7 @@ async def send(request: Request) -> Response:
     if faults.take("object_cut_before"):
         return Cut()
     chunk = await _whole(request)
-    last = total is not None and end == total
+    last = end is None or end == total
     if end is not None and len(chunk) != end - start:
         raise storage_invalid(f"{len(chunk)} bytes came, Content-Range names {end - start}.")
     if not last and len(chunk) % CHUNK:
@@ -184,12 +184,13 @@ def _session(request: Request) -> tuple[Path, Path]:
     return path, path.with_suffix(".part")
 
 
-def _content_range(request: Request, part: Path) -> tuple[int | None, int | None, int | None]:
-    """(start, end, total) of `bytes 0-9/10`, `bytes 0-9/*`; no start in `bytes */10`."""
+def _content_range(request: Request) -> tuple[int | None, int | None, int | None]:
+    """(start, end, total) of `bytes 0-9/10`, or `0-9/*`; `bytes */10` has no start, and a body
+    that is all of it, without the header, has no end.
+    """
     header = request.headers.get("content-range")
-    if header is None:  # all of it in one
-        length = request.headers.get("content-length", "")
-        return 0, None, int(length) if length.isdigit() else None
+    if header is None:
+        return 0, None, None
     found = re.fullmatch(r"bytes (?:(\d+)-(\d+)|\*)/(?:(\d+)|\*)", header)
     if not found:
         raise storage_invalid(f"Invalid Content-Range: {header}")

@@ -17,7 +17,8 @@ def refusal(scope: Scope) -> ApiError | None:
     path = scope["path"]
     state: State = scope["app"].state
     query = QueryParams(scope["query_string"])
-    if path.startswith("/upload/") and "upload_id" in query:
+    opens = BUCKET.match(path) and scope["method"] == "POST"
+    if path.startswith("/upload/") and "upload_id" in query and not opens:
         return None  # an upload URL is a secret of its own
     if path == "/token":
         return None

@@ -11,9 +11,10 @@ KEY_BITS = 2048
 
 def write(path: Path, base_url: str, project: str = PROJECT) -> Path:
     """Writes such a file, readable for its owner alone, and returns its path."""
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(content(base_url, project), indent=2) + "\n")
-    return path
+    part = path.with_name(path.name + ".part")
+    part.touch(mode=0o600)
+    part.write_text(json.dumps(content(base_url, project), indent=2) + "\n")
+    return part.replace(path)
 
 
 def content(base_url: str, project: str = PROJECT) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def _create(state: State, place: dict[str, str], body: bytes) -> Json:
     Whether its buckets and its input are any good shows later. Raises ApiError.
     """
     asked = parse_body("BatchPredictionJob", body)
-    model = str(asked.get("model", "")).removeprefix(PUBLISHED)
+    model = str(asked.get("model", "")).rpartition(PUBLISHED)[2]
     if not served(model, place["location"]):
         raise no_model(model)
     _check(asked)

@@ -20,7 +20,6 @@ from emulator.errors import CANCELLED, GRPC, ApiError, internal
 from emulator.faults import Faults
 from emulator.importer import ImportFailed, Line, Table
 from emulator.ledger import Ledger
-from emulator.oauth import NUMBER
 from emulator.refusals import StorageError
 from emulator.schema import Json
 from emulator.vertex_answers import VertexAnswerer
@@ -214,7 +213,7 @@ class JobWorker:
         while self.faults.get("job_cancelling") and job.record["cancelRequested"]:
             time.sleep(TICK)
         if self.faults.get("job_output_denied"):
-            message = DENIED.format(number=NUMBER, place=job.directory)
+            message = DENIED.format(number=job.record["project"], place=job.directory)
             self._close(job, "FAILED", self._error(7, message), counted=True)
             return
         early = state != "SUCCEEDED"
