@@ -18,4 +18,15 @@ follows replies recorded from Google. Start it with `python -m emulator --port 8
     errors.py       Google's error bodies              bodies.py       JSON in, JSON out
     paging.py       pages of a listing                 quick.py        a reader for tests
     reader.py       the reader that reads              form.py         the printed form's grid
+
+The Vertex door, with a bucket and tokens of its own:
+
+    doors.py           key or bearer token         vertex.py          generateContent, places
+    vertex_jobs.py     create, get, list, cancel   vertex_job.py      one job, and on the wire
+    vertex_worker.py   from PENDING to its end     vertex_answers.py  a response as it is there
+    importer.py        the input, taken in or not  vertex_output.py   the output in the bucket
+    job_filter.py      the filter of a listing     vertex_faults.py   what goes wrong there
+    buckets.py         objects, generations        storage.py         list, download, delete
+    bucket_uploads.py  multipart and resumable     refusals.py        error bodies of this door
+    oauth.py           tokens                      service_account.py a key file for them
 """

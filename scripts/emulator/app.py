@@ -6,11 +6,13 @@ import re
 import traceback
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.datastructures import Headers, QueryParams
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, State
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -18,26 +20,43 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emulator import batches, caches, files, generate, models, uploads
+from emulator import (
+    batches,
+    bucket_uploads,
+    caches,
+    doors,
+    files,
+    generate,
+    models,
+    oauth,
+    service_account,
+    storage,
+    uploads,
+    vertex,
+    vertex_jobs,
+)
 from emulator.answers import Answerer
 from emulator.bodies import read_body, reply
+from emulator.buckets import Buckets
 from emulator.clock import Clock, stamp
 from emulator.errors import (
     ApiError,
     internal,
-    no_key,
     not_found,
     place_not_supported,
     schema_too_complex,
     spend_cap_reached,
     unavailable,
-    wrong_key,
 )
 from emulator.faults import Faults
 from emulator.ledger import Ledger
-from emulator.worker import READERS, Worker
+from emulator.vertex_answers import VertexAnswerer, image_in
+from emulator.vertex_worker import JobWorker
+from emulator.worker import READERS, Worker, complete_ledger
 
 VERSIONS = ("v1beta", "v1", "v1alpha")
+VERTEX_VERSIONS = ("v1", "v1beta1")
+BUCKET = "flowsheets"  # is there unless others are named
 HOSTS = ("127.0.0.1", "localhost", "[::1]")  # another one is a web page that rebound its name
 MODEL_REFUSALS = {
     "place_400": place_not_supported,
@@ -57,6 +76,7 @@ def build(
     processing_seconds: float = 0.0,
     cache_minimum: int | None = None,
     still: bool = False,
+    bucket_names: tuple[str, ...] = (BUCKET,),
 ) -> Starlette:
     """The emulator with its state in `data`; batches that had not ended go on at once.
 
@@ -84,18 +104,45 @@ def build(
     state.caches = caches.Caches(data / "caches", state.clock, cache_minimum)
     state.batches = batches.Batches(data / "batches")
     state.realtime_pool = ThreadPoolExecutor(READERS)
+    read_page = reader.load()
     state.answerer = Answerer(
-        reader.load(), reader.MODEL_VERSION, state.files, state.caches, state.faults
+        read_page, reader.MODEL_VERSION, state.files.read, state.caches, state.faults
     )
     state.worker = Worker(
         state.clock, state.faults, state.ledger, state.files, state.answerer, pending_seconds
     )
-    accepted, billed = state.ledger.accepted(), state.ledger.billed_rows()
-    for batch in state.batches.by_id.values():
-        state.worker.complete_ledger(batch, accepted, billed)
-        if not batch.ended:
-            state.worker.start(batch)
+    state.tokens = oauth.Tokens(data / "tokens.json")
+    state.account = data / "service-account.json"
+    state.buckets = Buckets(data / "buckets", state.clock)
+    for name in bucket_names:
+        state.buckets.make(name)
+    state.bucket_uploads = data / "bucket-uploads"
+    state.bucket_uploads.mkdir(exist_ok=True)
+    state.jobs = vertex_jobs.Jobs(data / "jobs")
+    state.vertex_answerer = VertexAnswerer(
+        replace(state.answerer, read_file=image_in(state.buckets)), state.clock
+    )
+    state.job_worker = JobWorker(
+        state.clock,
+        state.faults,
+        state.ledger,
+        state.buckets,
+        state.vertex_answerer,
+        pending_seconds,
+        state.worker.pool,
+    )
+    _go_on(state)
     return app
+
+
+def _go_on(state: State) -> None:
+    """What a kill or a stop left: the ledger is made whole, and what had not ended goes on."""
+    accepted, billed = state.ledger.accepted(), state.ledger.billed_rows()
+    for worker, all_ in ((state.worker, state.batches), (state.job_worker, state.jobs)):
+        for batch in all_.by_id.values():
+            complete_ledger(state.ledger, batch, accepted, billed)
+            if not batch.ended:
+                worker.start(batch)
 
 
 def _routes() -> list[BaseRoute]:
@@ -105,7 +152,15 @@ def _routes() -> list[BaseRoute]:
         Route("/emulator/faults", _show_faults, methods=["GET"]),
         Route("/emulator/faults", _set_faults, methods=["POST"]),
         Route("/emulator/advance", _advance, methods=["POST"]),
+        Route("/emulator/service-account", _service_account, methods=["GET"]),
+        *oauth.routes,
+        Mount("/upload/storage/v1", routes=bucket_uploads.routes),
+        Mount("/download/storage/v1", routes=storage.download_routes),
+        Mount("/storage/v1", routes=storage.routes),
     ]
+    on_vertex = [*vertex.routes, *vertex_jobs.routes]
+    for version in VERTEX_VERSIONS:
+        routes.append(Mount(f"/{version}/projects", routes=on_vertex))
     for version in VERSIONS:
         routes.append(Mount(f"/upload/{version}", routes=uploads.routes))
         routes.append(Mount(f"/download/{version}", routes=files.download_routes))
@@ -176,15 +231,9 @@ def _refusal(scope: Scope) -> ApiError | None:
         for fault, refusal in MODEL_REFUSALS.items():
             if state.faults.take(fault):
                 return refusal()
-    query = QueryParams(scope["query_string"])
-    key = Headers(scope=scope).get("x-goog-api-key") or query.get("key")
     if state.faults.take("all_503"):
         return unavailable()
-    if scope["path"].startswith("/upload/") and "upload_id" in query:
-        return None  # an upload URL is a secret of its own
-    if not key:
-        return no_key()
-    return wrong_key() if state.key not in (None, key) else None
+    return doors.refusal(scope)
 
 
 def _from_this_machine(scope: Scope) -> bool:
@@ -237,6 +286,15 @@ async def _set_faults(request: Request) -> Response:
     except (AttributeError, ValueError) as error:
         return reply({"error": {"message": str(error)}}, 400)
     return reply(faults.shown())
+
+
+async def _service_account(request: Request) -> Response:
+    """A key file for the Vertex door; the same one each time, at the address that is asked."""
+    path: Path = request.app.state.account
+    if not path.exists():
+        await run_in_threadpool(service_account.write, path, "")
+    account = json.loads(path.read_text())
+    return reply(account | {"token_uri": f"{files.base_url(request)}/token"})
 
 
 async def _advance(request: Request) -> Response:
