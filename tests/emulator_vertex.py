@@ -146,7 +146,9 @@ def until(api: httpx2.Client, name: str, *states: str) -> Any:
 def output(api: httpx2.Client, job: Any) -> list[dict[str, Any]]:
     """The lines of a job's final files, in their order."""
     return lines_of(
-        read(api, name).content for name in files(api, job) if "incremental" not in name
+        read(api, name).content
+        for name in files(api, job)
+        if "/incremental_predictions/" not in name
     )
 
 
