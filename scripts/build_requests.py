@@ -17,7 +17,7 @@ from sqlite_utils import Database
 from tqdm import tqdm
 
 from flowsheets import lock, paths, settings
-from flowsheets.batch import budget, build, recover, restore
+from flowsheets.batch import budget, build, proof, recover, restore
 from flowsheets.batch.build import CacheMaker
 from flowsheets.batch.folder import load_batch, new_name, open_folders
 from flowsheets.errors import Command, Count, Problem, Switch
@@ -67,6 +67,9 @@ def _build(db: Database, config: Settings, limit: int, paused: Container[PageId]
     """Claim up to `limit` pages and write their folders; returns how many pages."""
     if limit <= 0:
         return 0
+    limit = _proven(db, config, limit, paused)
+    if not limit:
+        return 0
     basis = estimate.basis(db, config)
     _say_the_cost(db, config, limit, basis, paused)
     claimed = states.claim(
@@ -95,6 +98,12 @@ def _write_folders(db: Database, config: Settings, pages: list[PageId], basis: B
             if built:
                 size = built["bytes"] / 1e6
                 click.echo(f"built batches/{name} {built['pages']} requests, {size:.1f} MB")
+
+
+def _proven(db: Database, config: Settings, limit: int, paused: Container[PageId]) -> int:
+    """How many of the pages that wait the bucket may take."""
+    pages = states.choose(db, config.data_root, limit, config.max_attempts, paused).waiting
+    return min(limit, proof.pages_allowed(db, config.data_root, len(pages)))
 
 
 def _say_the_cost(

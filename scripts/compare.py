@@ -18,7 +18,7 @@ from sqlite_utils import Database
 from tqdm import tqdm
 
 from flowsheets import files, lock, paths, settings
-from flowsheets.batch import budget, build, compare, fetch, results, submit
+from flowsheets.batch import budget, build, compare, fetch, proof, results, submit
 from flowsheets.batch.compare import Way
 from flowsheets.batch.folder import Batch, Line, batch_folders, load_batch, new_name
 from flowsheets.errors import Command, Count, Problem
@@ -58,6 +58,7 @@ def _last(data_root: Path) -> Batch | None:
 def _begin(db: Database, config: Settings, limit: int) -> Batch:
     door.now().check("batch")
     pages = states.choose(db, config.data_root, limit, config.max_attempts).waiting
+    pages = pages[: proof.pages_allowed(db, config.data_root, len(pages))]
     if not pages:
         raise Problem("compare", "no page waits", "make render, or make retry a page")
     basis = estimate.basis(db, config)
@@ -89,6 +90,7 @@ def _go_on(batch: Batch, db: Database, config: Settings) -> bool:
     try:
         operation = fetch.ask(batch)
         has_file = fetch.have_file(batch) or fetch.download(batch, operation)
+        proof.note(db, batch)
     except ApiProblem as problem:
         if not problem.gone:
             raise

@@ -143,6 +143,7 @@ def _become(command: dict[str, Any], out: int, err: int) -> None:
 
 def _warm_up() -> None:
     """Once, what takes most of a short command: imports, certificates, the SDK's types."""
+    import google.cloud.storage  # noqa: F401
     import pikepdf  # noqa: F401
     from google.genai import types
 

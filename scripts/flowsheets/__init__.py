@@ -29,9 +29,14 @@ gemini/    the Gemini API
   client     the SDK's client: its key, its address
   reply      what the API replies, as it came, or the problem
   transfer   files that are sent and loaded: whole, and compared
-  calls      real time: one page now
+  calls      one page now, through the door that the settings name
   door       the doors, one small set of calls, and which one it is
   developer  the Developer API
+  vertex     Vertex AI
+  bucket     Cloud Storage, call by call
+  output     what a job of Vertex AI has written
+  rows       which request a row of the results belongs to
+  real_time  one page now, the same through either door
   operation  the status of a batch, from the API's long-running operation
 
 money/     tokens and dollars
@@ -44,6 +49,7 @@ jobs/      jobs.db
   database   opened, its tables, its transactions
   states     the page's state machine, drawn; all SQL on the table jobs
   folders    what of the folders on disk this database has taken in
+  buckets    buckets that output has come from
   pauses     pages that wait before they are sent again by themselves
   mended_answers  pages whose response was put right as it was read
   pdfs       the PDFs that discover has seen, and from which of them each page was drawn
@@ -52,6 +58,7 @@ jobs/      jobs.db
 batch/     a batch, from pages to results
   folder     its folder: manifest, requests, journal; the batch's state machine, drawn
   build      pages to a folder, within the limits
+  proof      the first batch in a bucket is one page
   prompt_cache  the prompt, kept at the API
   budget     MAX_USD
   submit     from a folder to a batch at the API, once

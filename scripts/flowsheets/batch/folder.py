@@ -132,8 +132,8 @@ class Batch:
     @property
     def door(self) -> Door:
         """Through which the batch is sent, asked for and fetched: as its journal states it."""
-        stated = next((event for event in reversed(self.events) if "door" in event), {})
-        return door.of(stated, self.batch_id, self.name)
+        stated = [event for event in self.events if "door" in event]
+        return door.of(stated[-1] if stated else {}, self.batch_id, self.name)
 
     @property
     def asked(self) -> list[Request]:

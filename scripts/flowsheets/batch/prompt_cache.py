@@ -6,6 +6,7 @@ batch that met a dead one did not run and cost nothing.
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import click
@@ -67,14 +68,19 @@ def make(settings: Settings, name: str, seconds: int) -> PromptCache | None:
             drop(name)
         if problem.everywhere:
             raise
-        click.echo(f"no prompt cache, going on without: {problem.what}", err=True)
+        _say_once(f"no prompt cache, going on without: {problem.what}")
         return None
+
+
+@cache  # for all batches of a command
+def _say_once(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def drop(name: str) -> None:
     """Delete what a create with an unclear end may have left: it is billed by the hour."""
     with suppress(ApiProblem):  # it ends by itself when its time is over
-        door.now().delete_caches(name)
+        door.of({}, None, name).delete_caches(name)
 
 
 def died_in_the_last_batch(data_root: Path) -> bool:

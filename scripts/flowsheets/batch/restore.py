@@ -303,7 +303,7 @@ def _operation(batch_id: str) -> Operation:
     from flowsheets.gemini.client import ApiProblem
 
     try:
-        return Operation(door.now().get(batch_id))
+        return Operation(door.of({}, batch_id, "").get(batch_id))
     except ApiProblem as problem:
         if not problem.gone:
             raise
@@ -312,7 +312,7 @@ def _operation(batch_id: str) -> Operation:
 
 def _name(batch_id: str, name: str | None) -> str:
     """The folder's name, which is the batch's name at the API; of a batch that is gone, its id."""
-    own = batch_id.removeprefix("batches/")
+    own = batch_id.rpartition("/")[2]
     return name if name and "/" not in name and not name.startswith(".") else own
 
 

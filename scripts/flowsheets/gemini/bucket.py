@@ -8,6 +8,7 @@ google-cloud-storage costs 0.5 s to import, and is there only where Vertex AI wa
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -70,7 +71,10 @@ class Bucket:
                 if isinstance(content, bytes):
                     blob.upload_from_string(content, checksum="crc32c", **rules, **_ONCE)
                 else:
-                    blob.upload_from_file(content, rewind=True, checksum="crc32c", **rules, **_ONCE)
+                    size = content.seek(0, 2)
+                    blob.upload_from_file(
+                        content, rewind=True, size=size, checksum="crc32c", **rules, **_ONCE
+                    )
             except PreconditionFailed:
                 self._must_be(name, content)
 
@@ -169,6 +173,8 @@ def _side_by_side(call: Callable[[Any], object], each: Iterable[Any]) -> None:
 def _client_of(project: str, credentials: Any) -> Any:
     """STORAGE_EMULATOR_HOST is the library's own variable for another address."""
     check()
+    # For its tracing the library asks for the bucket itself, which takes a right of its own.
+    os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
     from google.cloud import storage
 
     return storage.Client(project=project, credentials=credentials)
@@ -233,7 +239,7 @@ def _refusal(where: str, code: int, said: str) -> ApiProblem:
     if code in (401, 403):
         return ApiProblem(what, ROLE, code=code, unclear=False, kind="key", where=where)
     if code == 404:
-        fix = "Make the bucket, or correct BATCH_BUCKET; then make batch-submit goes on"
+        fix = "Make the bucket, or correct BATCH_BUCKET"
         return ApiProblem(what, fix, code=code, unclear=False, where=where)
     unclear = code in (0, 408) or code >= 500
     return ApiProblem(what, code=code or None, unclear=unclear, where=where)

@@ -30,7 +30,7 @@ class Counts(NamedTuple):
 
 @dataclass(frozen=True)
 class Operation:
-    """A reply to create, get or list: {name, metadata{state, …}, done, response, error}, or a job."""
+    """A reply to create, get or list: {name, metadata{state, …}, done, response, error}; a job."""
 
     reply: dict[str, Any]
 

@@ -124,6 +124,11 @@ class ApiProblem(Problem):
         return self.unclear and self.code not in (500, 503) and self.kind not in ("foreign", "odd")
 
 
+def problem_of_door(problem: Problem) -> bool:
+    """Whether every other call through the same door would end so."""
+    return isinstance(problem, Closed) or (isinstance(problem, ApiProblem) and problem.everywhere)
+
+
 def _kind(code: int | None, unclear: bool, key_refused: bool) -> Kind:
     if key_refused or code == 401:
         return "key"

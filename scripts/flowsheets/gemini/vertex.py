@@ -26,7 +26,7 @@ import orjson
 from flowsheets import files, settings
 from flowsheets.errors import Problem
 from flowsheets.gemini import bucket, client, output, real_time
-from flowsheets.gemini.bucket import Bucket
+from flowsheets.gemini.bucket import Bucket, Listing
 from flowsheets.gemini.developer import PromptCache
 from flowsheets.gemini.problem import ApiProblem
 from flowsheets.gemini.reply import asked, listed, reply_to
@@ -132,7 +132,7 @@ class Vertex:
         names = {one.number: f"{root}/images/{image_name(one)}" for one in sent}
         uploaded = requests.with_name("uploaded.jsonl")
         bar = tqdm(total=len(sent), desc="upload", unit=" images", disable=None, leave=False)
-        there = place.listed(f"{root}/images/")
+        there = _listed_to_write(place, f"{root}/images/")
         with bar, files.appearing(uploaded) as file:
             for rows in _some(requests):
                 images = {names[number]: held_image(row) for number, row in rows}
@@ -245,7 +245,10 @@ class Vertex:
 
     def create_cache(self, model: str, prompt: str, seconds: int, display_name: str) -> PromptCache:
         raise ApiProblem(
-            "Vertex AI takes none in batches", code=400, unclear=False, where="Vertex AI"
+            "a batch on Vertex AI may name none, so none is made there",
+            code=400,
+            unclear=False,
+            where="Vertex AI",
         )
 
     def renew_cache(self, name: str, seconds: int) -> None: ...
@@ -327,6 +330,18 @@ def _name_in(output: str) -> str:
 def _no_job(batch_id: str) -> ApiProblem:
     what = f"lists no job of the name {_name_in(batch_id)}"
     return ApiProblem(what, code=404, unclear=False, where="Vertex AI")
+
+
+def _listed_to_write(place: Bucket, prefix: str) -> Listing:
+    """A bucket that is not there refuses the upload for good, as a 400 does."""
+    try:
+        return place.listed(prefix)
+    except ApiProblem as problem:
+        if problem.code != 404:
+            raise
+        raise ApiProblem(
+            problem.what, problem.fix, code=400, unclear=False, where=problem.where
+        ) from problem
 
 
 def _some(requests: Path) -> Iterator[list[tuple[int, dict[str, Any]]]]:

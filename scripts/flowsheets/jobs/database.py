@@ -10,7 +10,7 @@ from sqlite_utils import Database
 
 from flowsheets import paths
 from flowsheets.errors import MEND_JOBS_DB, Problem, of_database, warn
-from flowsheets.jobs import date_checks, folders, mended_answers, pauses
+from flowsheets.jobs import buckets, date_checks, folders, mended_answers, pauses
 from flowsheets.money import storage, usage
 
 # Other commands hold the database for one short transaction at a time; other programs may not.
@@ -111,6 +111,7 @@ def connect(data_root: Path) -> Database:
                 date_checks.SCHEMA,
                 mended_answers.SCHEMA,
                 pauses.SCHEMA,
+                buckets.SCHEMA,
                 *folders.SCHEMA,
                 *_PDFS,
             ):
