@@ -277,6 +277,20 @@ def test_kill_9_keeps_objects_sessions_and_preconditions(tmp_path: Path) -> None
         assert read(api, "k/session").content == b"a" * CHUNK + b"b"
 
 
+def test_a_kill_between_storing_an_upload_and_saying_so(tmp_path: Path) -> None:
+    with running_emulator(tmp_path) as emulator, client(emulator) as api:
+        url = open_session(api, "k/x").headers["location"]
+        session = next((emulator.data / "bucket-uploads").glob("*.json"))
+        before = session.read_text()
+        stored = send(api, url, b"x", "0-0/1").json()
+        emulator.kill()
+        session.write_text(before)  # as it was a moment earlier
+        (session.parent / "junk.part").write_bytes(b"x")
+        emulator.start()
+        assert send(api, url, b"x", "0-0/1").json() == stored
+        assert not list(session.parent.glob("*.part"))
+
+
 # Faults, as bare HTTP sees them
 
 

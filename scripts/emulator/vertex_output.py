@@ -33,6 +33,7 @@ def export(job: Job, table: Table, buckets: Buckets, faults: Faults) -> None:
         # (a guess) how several are named; one is predictions.jsonl (reported)
         name = f"predictions-{number:05d}-of-{shards:05d}" if shards > 1 else "predictions"
         _write(buckets, f"{job.directory}/{name}.jsonl", lines[number::shards])
+    buckets.late[place_of(job.directory)[1]] = faults.get("job_output_late") or 0
     if faults.get("job_stranger"):
         _write_stranger(job, buckets)
 
