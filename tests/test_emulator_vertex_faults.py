@@ -196,13 +196,6 @@ def test_another_jobs_output_under_the_same_prefix(
     assert line["key"] == "k-of-another-job"
 
 
-def test_two_jobs_of_one_instant_under_one_prefix_write_over_each_other(tmp_path: Path) -> None:
-    with running_emulator(tmp_path, "--still") as emulator, client(emulator) as api:
-        jobs = [until(api, create_job(api, page_lines(api, n), "same")) for n in (1, 2)]
-        assert files(api, jobs[0]) == files(api, jobs[1])
-        assert keys(output(api, jobs[0])) == ["k-0", "k-1"]
-
-
 def test_an_output_that_shows_late(
     api: httpx2.Client, emulator: Emulator, lines: list[Any], folder: str
 ) -> None:
