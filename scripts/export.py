@@ -72,7 +72,7 @@ def main() -> None:
             files.appearing(folder / "plays.csv") as csv_file,
             files.appearing(folder / "plays.jsonl") as jsonl_file,
         ):
-            text = io.TextIOWrapper(csv_file, encoding="utf-8", newline="", write_through=True)
+            text = io.TextIOWrapper(csv_file, encoding="utf-8", newline="")
             table = _writer(text)
             table.writerow(COLUMNS)
             for play in plays:
@@ -84,10 +84,13 @@ def main() -> None:
 
 
 def _plays(db: Database) -> Iterator[tuple[Any, ...]]:
+    """Page by page, each from the index: all plays at once would be sorted in memory or on disk."""
+    columns = ", ".join(f"plays.{column}" for column in COLUMNS)
     order = " ".join(f"WHEN '{position}' THEN {n}" for n, position in enumerate(POSITIONS))
     yield from db.execute(
-        f"SELECT {', '.join(COLUMNS)} FROM plays"
-        f" ORDER BY pdf_path, page_number, CASE position {order} END, ordinal"
+        f"SELECT {columns} FROM pages CROSS JOIN plays ON plays.page = pages.page"
+        f" ORDER BY pages.pdf_path, pages.page_number, CASE plays.position {order} END,"
+        " plays.ordinal"
     )
 
 

@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 from flowsheets import settings
 from flowsheets.errors import Command, Count, Problem, warn
-from flowsheets.index import from_jobs, reviews, tables, texts, update
-from flowsheets.index.update import Stamp
+from flowsheets.index import from_jobs, reviews, stamps, tables, texts, update
+from flowsheets.index.stamps import Stamp
 from flowsheets.jobs import database, date_checks
 from flowsheets.page import form
 from flowsheets.settings import Settings
@@ -53,26 +53,24 @@ def main(limit: int) -> None:
         unmeasured = _unmeasured(db, config.data_root)
     _measure(unmeasured, config)
     with tables.writing(config.data_root) as db:
-        reviews.refresh(
-            db, config.max_attempts, date_checks.noted(jobs_db), from_jobs.noted(jobs_db)
-        )
+        if unmeasured:
+            dated, noted = date_checks.noted(jobs_db), from_jobs.noted(jobs_db)
+            reviews.refresh(db, config.max_attempts, dated, noted)
         _show(db, limit)
 
 
 def _unmeasured(db: Database, data_root: Path) -> list[tuple[str, Path, Stamp]]:
     """Pages with a text whose image was not measured, or has changed since."""
-    known = {
-        page: (mtime_ns, size)
-        for page, mtime_ns, size in db.execute("SELECT page, mtime_ns, size FROM ink")
-    }
     images = db.execute(
-        "SELECT page, image_path FROM pages"
+        "SELECT page, image_path, mtime_ns, size FROM pages LEFT JOIN ink USING (page)"
         " WHERE image_path IS NOT NULL AND entry_count IS NOT NULL ORDER BY pdf_path, page_number"
     )
-    stamped = [
-        (page, data_root / path, update.stamp(data_root / path)) for page, path in images.fetchall()
-    ]
-    return [(page, path, stamp) for page, path, stamp in stamped if known.get(page) != stamp]
+    unmeasured = []
+    for page, path, *measured in images:
+        stamp = stamps.of(f"{data_root}/{path}")
+        if stamp != tuple(measured):
+            unmeasured.append((page, data_root / path, stamp))
+    return unmeasured
 
 
 def _measure(pages: list[tuple[str, Path, Stamp]], config: Settings) -> None:

@@ -31,7 +31,7 @@ import tempfile
 from collections.abc import Callable
 from itertools import cycle, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
@@ -117,7 +117,9 @@ def cells(step: str, pages: int, rounds: list[Round]) -> list[str]:
 @click.command()
 @click.option("--pages", type=Count("PAGES", PAGES), default=PAGES)
 @click.option("--growth", type=Count("GROWTH"), default=None)
-@click.option("--part", type=click.Choice(["answer", "grow", *WANTED]), hidden=True)
+@click.option(
+    "--part", type=click.Choice(["answer", "grow", "fetch-more", "ink", *WANTED]), hidden=True
+)
 def main(pages: int, growth: int | None, part: str | None) -> None:
     """Measure render, build and fetch, and print the table."""
     if part:
@@ -368,14 +370,32 @@ def _growth(top: Path, pages: int) -> list[list[str]]:
 def _grow(scans: Path, data: Path, pages: int) -> None:
     from growth import grow
 
+    grow(data, pages, _readings(), response_of)
+
+
+def _fetch_more(scans: Path, data: Path, pages: int) -> None:
+    from growth import fetch_more
+
+    fetch_more(data, _readings(), response_of)
+
+
+def _measure_ink(scans: Path, data: Path, pages: int) -> None:
+    from growth import measure_ink
+
+    measure_ink(data)
+
+
+def _readings() -> list[dict[str, Any]]:
     truths = sorted((SAMPLES / "truth").rglob("page-*.json"))
-    grow(data, pages, [json.loads(truth.read_bytes()) for truth in truths], response_of)
+    return [json.loads(truth.read_bytes()) for truth in truths]
 
 
 Part = Callable[[Path, Path, int], None]
 PARTS: dict[str, Part] = {
     "answer": _answer,
     "grow": _grow,
+    "fetch-more": _fetch_more,
+    "ink": _measure_ink,
     "render": _render,
     "build": _build,
     "fetch": _fetch,

@@ -1,8 +1,10 @@
 """A station of many pages, as years of batches leave it, for `make bench GROWTH=`."""
 
+import copy
+import io
 import json
 from collections.abc import Callable, Iterator
-from itertools import cycle, islice
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,15 @@ from sqlite_utils import Database
 
 from flowsheets import clock, files, paths
 from flowsheets.batch.folder import Line, request_key, write_lines
-from flowsheets.jobs import database, states
+from flowsheets.index import stamps, tables
+from flowsheets.jobs import database, folders, states
 from flowsheets.money import usage
+from flowsheets.page.schema import POSITIONS
 from flowsheets.paths import PageId
 
 MODEL = "gemini-3.1-pro-preview"
 A_BATCH = 40  # pages; 16,000 pages are 400 batches
-WAITING = 50  # pages that are not sent yet
+WAITING = 100  # pages that are not sent yet; half of them are fetched later
 AT = "2026-05-06T04:12:00.690591Z"
 
 
@@ -32,22 +36,59 @@ def grow(
     ids = [PageId(f"{n // 10:06d} 1990-04apr0106.pdf", n % 10 + 1) for n in range(pages + WAITING)]
     states.register(db, ids)
     states.flip(db, ids, "pending", "rendered")
-    for page in ids[pages:]:
-        paths.png(data, page).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("1", (100, 100)).save(paths.png(data, page))
-    results = cycle([_result(one) for one in readings])
+    image = io.BytesIO()
+    Image.new("1", (100, 100)).save(image, "PNG")
+    files.write_all((paths.png(data, page), image.getvalue()) for page in ids)
     responses = cycle([response_of(json.dumps(one)) for one in readings])
-    done = iter(ids[:pages])
-    number = 0
-    while own := list(islice(done, A_BATCH)):
-        number += 1
-        _batch(data, number, own, responses)
-        files.write_all((paths.result(data, page), next(results)) for page in own)
-        _rows(db, data, f"batches/b{number:05d}", own)
+    for number, begin in enumerate(range(0, pages, A_BATCH), 1):
+        _complete(data, db, ids[begin : min(begin + A_BATCH, pages)], number, readings, responses)
 
 
-def _result(reading: dict[str, Any]) -> bytes:
-    return json.dumps({**reading, "model_version": MODEL, "extracted_at": AT}, indent=2).encode()
+def fetch_more(
+    data: Path, readings: list[dict[str, Any]], response_of: Callable[[str], dict[str, object]]
+) -> None:
+    """What a fetch leaves: the pages that still wait are completed."""
+    db = database.connect(data)
+    own = states.in_status(db, "rendered")
+    responses = cycle([response_of(json.dumps(one)) for one in readings])
+    _complete(data, db, own, folders.last_sequence(db) + 1, readings, responses)
+
+
+def measure_ink(data: Path) -> None:
+    """As `make review` measures the scans of all pages that have a text: each agrees with it."""
+    with tables.writing(data) as db:
+        pages = db.execute("SELECT page, image_path FROM pages WHERE entry_count > 0").fetchall()
+        for page, image in pages:
+            sql = "SELECT position, rows_read FROM blocks WHERE page = ?"
+            read = dict(db.execute(sql, [page]).fetchall())
+            row = [page, *stamps.of(data / image), *(read[one] for one in POSITIONS), *[0] * 8]
+            db.conn.execute(f"INSERT INTO ink VALUES ({', '.join('?' * len(row))})", row)
+
+
+def _complete(
+    data: Path,
+    db: Database,
+    own: list[PageId],
+    number: int,
+    readings: list[dict[str, Any]],
+    responses: Iterator[dict[str, object]],
+) -> None:
+    _batch(data, number, own, responses)
+    files.write_all(
+        (paths.result(data, page), _result(page, reading))
+        for page, reading in zip(own, cycle(readings), strict=False)
+    )
+    _rows(db, data, f"batches/b{number:05d}", own)
+
+
+def _result(page: PageId, reading: dict[str, Any]) -> bytes:
+    """The reading as the page's own: no other page has its rows, and its date is right."""
+    own = copy.deepcopy(reading)
+    own |= {"page_date_raw": "4/1/90", "model_version": MODEL, "extracted_at": AT}
+    for quadrant in own["quadrants"]:
+        for entry in quadrant["entries"]:
+            entry["raw_text"] += f" {page.pdf_path[:6]}{page.page_number}"
+    return json.dumps(own, indent=2).encode()
 
 
 def _batch(

@@ -261,20 +261,28 @@ def test_a_name_that_no_object_can_have_is_refused(api: httpx2.Client, name: str
 
 def test_kill_9_keeps_objects_sessions_and_preconditions(tmp_path: Path) -> None:
     with running_emulator(tmp_path) as emulator, client(emulator) as api:
-        kept = put(api, "k/x", b"old").json()
+        put(api, "k/x", b"old")
         put(api, "k/gone", b"x")
         api.delete(f"{OBJECTS}/k%2Fgone")
         kept = put(api, "k/x", b"new").json()
+        almost = open_session(api, "k/almost").headers["location"]
+        session = next((emulator.data / "bucket-uploads").glob("*.json"))
+        before = session.read_text()
+        stored = send(api, almost, b"x", "0-0/1").json()
         url = open_session(api, "k/session").headers["location"]
         send(api, url, b"a" * CHUNK, f"0-{CHUNK - 1}/{CHUNK + 1}")
         emulator.kill()
+        session.write_text(before)  # the kill came between storing it and saying so
+        (session.parent / "junk.part").write_bytes(b"x")
         emulator.start()
         assert api.get(f"{OBJECTS}/k%2Fx").json() == kept
-        assert names(api) == ["k/x"]
+        assert names(api) == ["k/almost", "k/x"]
         assert read(api, "k/x").content == b"new"
         assert put(api, "k/x", b"", ifGenerationMatch=0).status_code == 412
         assert send(api, url, b"b", f"{CHUNK}-{CHUNK}/{CHUNK + 1}").status_code == 200
         assert read(api, "k/session").content == b"a" * CHUNK + b"b"
+        assert send(api, almost, b"x", "0-0/1").json() == stored
+        assert not list(session.parent.glob("*.part"))
 
 
 # Faults, as bare HTTP sees them

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from google.auth.exceptions import RefreshError
 
 from emulator.vertex_faults import VERTEX_FAULTS
 from emulator_client import MODEL, text_of
@@ -16,6 +17,7 @@ from emulator_process import Emulator, running_emulator, wait_for
 from emulator_vertex import (
     BUCKET,
     JOBS,
+    bearer,
     client,
     create,
     create_job,
@@ -194,11 +196,12 @@ def test_another_jobs_output_under_the_same_prefix(
     assert line["key"] == "k-of-another-job"
 
 
-def test_two_jobs_of_one_instant_under_one_prefix_write_over_each_other(tmp_path: Path) -> None:
-    with running_emulator(tmp_path, "--still") as emulator, client(emulator) as api:
-        jobs = [until(api, create_job(api, page_lines(api, n), "same")) for n in (1, 2)]
-        assert files(api, jobs[0]) == files(api, jobs[1])
-        assert keys(output(api, jobs[0])) == ["k-0", "k-1"]
+def test_an_output_that_shows_late(
+    api: httpx2.Client, emulator: Emulator, lines: list[Any], folder: str
+) -> None:
+    emulator.faults(job_output_late=2)
+    job = until(api, create_job(api, lines, folder))
+    assert [len(files(api, job)) for _ in range(3)] == [0, 0, 1]
 
 
 # Rows and answers
@@ -409,6 +412,22 @@ def test_a_listing_that_lags_also_under_a_filter(
     assert shown == [False, False, True]
 
 
+def test_a_project_where_the_api_is_not_enabled_yet(api: httpx2.Client, emulator: Emulator) -> None:
+    emulator.faults(vertex_403=1)
+    refused = api.get(JOBS)
+    assert refused.status_code == 403
+    assert "has not been used in project example-project" in refused.json()["error"]["message"]
+    assert api.get(JOBS).status_code == 200
+
+
+def test_tokens_that_are_not_given(emulator: Emulator) -> None:
+    emulator.faults(token_400=1)
+    with pytest.raises(RefreshError, match="Invalid JWT Signature"):
+        bearer(emulator)
+    emulator.faults(token_503=1)
+    assert bearer(emulator)  # the library asks again
+
+
 def test_other_odd_replies(
     api: httpx2.Client, emulator: Emulator, lines: list[Any], folder: str
 ) -> None:
@@ -418,6 +437,8 @@ def test_other_odd_replies(
     name = api.get(JOBS).json()["batchPredictionJobs"][0]["name"]
     assert api.get(f"/v1/{name}").status_code == 503
     assert api.get(f"/v1/{name}").status_code == 200
+    emulator.faults(place_400=1)
+    assert create(api, lines, folder, folder).status_code == 400
     emulator.faults(all_503=1)
     assert api.get(f"/v1/{name}").status_code == 503
 

@@ -88,8 +88,8 @@ def test_a_job_by_the_sdk(api: genai.Client, bucket: httpx2.Client) -> None:
 
 def test_generate_content_by_the_sdk(api: genai.Client, bucket: httpx2.Client) -> None:
     image = types.Part.from_uri(file_uri=put_image(bucket, 3), mime_type="image/png")
-    text = types.Part.from_text(text="Transcribe.")
-    response = api.models.generate_content(model=MODEL, contents=[image, text])
+    page = types.Content(role="user", parts=[image, types.Part.from_text(text="Transcribe.")])
+    response = api.models.generate_content(model=MODEL, contents=page)
     assert "image " in (response.text or "")
     with pytest.raises(errors.ClientError) as refused:
         api.models.generate_content(model="no-such-model", contents="x")

@@ -1,7 +1,6 @@
-"""The web application: routes, key check, log of calls, and the controls under /emulator/."""
+"""The web application: routes, who gets in, log of calls."""
 
 import hashlib
-import json
 import re
 import traceback
 from collections import deque
@@ -11,34 +10,33 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, State
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator import (
     batches,
     bucket_uploads,
     caches,
+    controls,
     doors,
     files,
     generate,
     models,
     oauth,
-    service_account,
     storage,
     uploads,
     vertex,
     vertex_jobs,
 )
 from emulator.answers import Answerer
-from emulator.bodies import read_body, reply
+from emulator.bodies import reply
 from emulator.buckets import Buckets
-from emulator.clock import Clock, stamp
+from emulator.clock import Clock
 from emulator.errors import (
     ApiError,
     internal,
@@ -118,6 +116,7 @@ def build(
         state.buckets.make(name)
     state.bucket_uploads = data / "bucket-uploads"
     state.bucket_uploads.mkdir(exist_ok=True)
+    bucket_uploads.clean_up(state.bucket_uploads)
     state.jobs = vertex_jobs.Jobs(data / "jobs")
     state.vertex_answerer = VertexAnswerer(
         replace(state.answerer, read_file=image_in(state.buckets)), state.clock
@@ -148,11 +147,7 @@ def _go_on(state: State) -> None:
 def _routes() -> list[BaseRoute]:
     api = [*files.routes, *batches.routes, *generate.routes, *caches.routes, *models.routes]
     routes: list[BaseRoute] = [
-        Route("/emulator/ledger", _ledger, methods=["GET"]),
-        Route("/emulator/faults", _show_faults, methods=["GET"]),
-        Route("/emulator/faults", _set_faults, methods=["POST"]),
-        Route("/emulator/advance", _advance, methods=["POST"]),
-        Route("/emulator/service-account", _service_account, methods=["GET"]),
+        *controls.routes,
         *oauth.routes,
         Mount("/upload/storage/v1", routes=bucket_uploads.routes),
         Mount("/download/storage/v1", routes=storage.download_routes),
@@ -227,7 +222,8 @@ def _instead(scope: Scope) -> Response | None:
 
 def _refusal(scope: Scope) -> ApiError | None:
     state = scope["app"].state
-    if scope["path"].endswith((":generateContent", ":batchGenerateContent")):
+    creates = scope["method"] == "POST" and scope["path"].endswith("/batchPredictionJobs")
+    if creates or scope["path"].endswith((":generateContent", ":batchGenerateContent")):
         for fault, refusal in MODEL_REFUSALS.items():
             if state.faults.take(fault):
                 return refusal()
@@ -263,45 +259,3 @@ async def _no_such_route(request: Request, error: Exception) -> Response:
 async def _broken(request: Request, error: Exception) -> Response:
     traceback.print_exception(error)  # a bug of the emulator keeps its traceback
     return reply(internal().body(), 500)
-
-
-async def _ledger(request: Request) -> Response:
-    """{"batches": [...], "answers": [...], "requests": [...]}, requests since the start."""
-    state = request.app.state
-    ledger: Ledger = state.ledger
-    shown = {"batches": ledger.batches, "answers": ledger.answers, "requests": list(state.calls)}
-    return reply(shown)
-
-
-async def _show_faults(request: Request) -> Response:
-    return reply(request.app.state.faults.shown())
-
-
-async def _set_faults(request: Request) -> Response:
-    """{name: value, ...}, null switches off. An unknown name or a wrong value is a 400."""
-    faults: Faults = request.app.state.faults
-    try:
-        for name, value in json.loads(await read_body(request)).items():
-            faults.set(name, value)
-    except (AttributeError, ValueError) as error:
-        return reply({"error": {"message": str(error)}}, 400)
-    return reply(faults.shown())
-
-
-async def _service_account(request: Request) -> Response:
-    """A key file for the Vertex door; the same one each time, at the address that is asked."""
-    path: Path = request.app.state.account
-    if not path.exists():
-        await run_in_threadpool(service_account.write, path, "")
-    account = json.loads(path.read_text())
-    return reply(account | {"token_uri": f"{files.base_url(request)}/token"})
-
-
-async def _advance(request: Request) -> Response:
-    """{"seconds": N} moves the clock forward."""
-    clock: Clock = request.app.state.clock
-    try:
-        clock.advance(json.loads(await read_body(request))["seconds"])
-    except (KeyError, TypeError, ValueError) as error:
-        return reply({"error": {"message": f"seconds: {error!r}"}}, 400)
-    return reply({"now": stamp(clock.now())})

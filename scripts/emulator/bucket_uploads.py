@@ -25,6 +25,13 @@ LARGEST_IN_ONE = 256 * 1024 * 1024  # bytes of a request without sessions, which
 CHECKED = ("crc32c", "md5Hash")  # base64, as the client computed them
 
 
+def clean_up(folder: Path) -> None:
+    """Removes what a kill left of uploads without a session."""
+    for part in folder.glob("*.part"):
+        if not part.with_suffix(".json").exists():
+            part.unlink()
+
+
 async def upload(request: Request) -> Response:
     """POST: an upload in one request, or the opening of a resumable one."""
     faults: Faults = request.app.state.faults
@@ -151,6 +158,11 @@ async def send(request: Request) -> Response:
     if "stored" in session:  # a last chunk that comes again: its first answer may have been cut
         await _whole(request)
         return reply(session["stored"])
+    if not part.exists():  # a kill came between storing it and saying so
+        await _whole(request)
+        buckets: Buckets = request.app.state.buckets
+        record = buckets.find(session["bucket"], session["name"])
+        return reply(object_resource(record, base_url(request)))
     faults: Faults = request.app.state.faults
     start, end, total = _content_range(request)
     if start is None:

@@ -61,7 +61,10 @@ class Buckets:
         self.last_generation = 0
         self.buckets: dict[str, Record] = {}
         self.objects: dict[tuple[str, str], Record] = {}  # (bucket, name) -> record
+        self.late: dict[str, int] = {}  # prefix of names -> listings that do not show them yet
         folder.mkdir(exist_ok=True)
+        for part in folder.glob("*.part"):
+            part.unlink()
         for path in folder.glob("*/bucket.json"):
             self.buckets[path.parent.name] = json.loads(path.read_text())
             self._load(path.parent)
@@ -172,6 +175,16 @@ class Buckets:
         with self.lock:
             mine = [name for owner, name in self.objects if owner == bucket]
         return sorted(mine, key=str.encode)
+
+    def listed(self, bucket: str, prefix: str) -> list[str]:
+        """The names under a prefix, but for those that a fault keeps back. Raises StorageError."""
+        found = [name for name in self.names(bucket) if name.startswith(prefix)]
+        for late, left in list(self.late.items()):
+            shown = [name for name in found if not name.startswith(late)]
+            if left and len(shown) < len(found):
+                self.late[late] = left - 1
+                found = shown
+        return found
 
     def content(self, record: Record) -> Path:
         return self.folder / str(record["bucket"]) / f"{record['generation']}.bin"

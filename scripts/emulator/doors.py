@@ -6,7 +6,7 @@ from starlette.datastructures import Headers, QueryParams, State
 from starlette.types import Scope
 
 from emulator.errors import ApiError, no_key, wrong_key
-from emulator.refusals import anonymous, no_token, wrong_storage_token, wrong_token
+from emulator.refusals import anonymous, no_token, not_enabled, wrong_storage_token, wrong_token
 
 VERTEX = re.compile(r"/v1(beta1)?/projects/")
 BUCKET = re.compile(r"/((upload|download)/)?storage/v1/")
@@ -26,7 +26,10 @@ def refusal(scope: Scope) -> ApiError | None:
     if BUCKET.match(path):
         return _bearer(state, headers, anonymous(), wrong_storage_token())
     if VERTEX.match(path):
-        return _bearer(state, headers, no_token(), wrong_token())
+        refused = _bearer(state, headers, no_token(), wrong_token())
+        if not refused and state.faults.take("vertex_403"):
+            return not_enabled(path.split("/")[3])
+        return refused
     key = headers.get("x-goog-api-key") or query.get("key")
     if not key:
         return no_key()

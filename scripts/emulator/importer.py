@@ -66,15 +66,16 @@ class Table:
         self.texts: dict[str, set[str]] = {}  # sibling -> kinds of text in it: number, bool, text
         if path.stat().st_size > LARGEST:
             raise ImportFailed(f"The input is larger than {LARGEST} bytes.")
-        for number, value in _values(path):
-            self._take(number, value)
+        for number, line in _lines(path):
+            self._take(number, _value(number, line))
         if not self.count:
             raise ImportFailed("The input holds no requests.")
         _check_nulls("", self.root)
 
     def lines(self) -> Iterator[Line]:
         """Every line, the values beside `request` as the table has them."""
-        for index, (_, value) in enumerate(_values(self.path)):
+        values = (json.loads(line) for _, line in _lines(self.path))
+        for index, value in enumerate(values):
             siblings = {
                 name: self._coerced(name, held)
                 for name, held in value.items()
@@ -123,12 +124,12 @@ def _kind(text: str) -> str:
     return "bool" if text.lower() in BOOLEANS else "text"
 
 
-def _values(path: Path) -> Iterator[tuple[int, Json]]:
-    """(line number from 1, object) of every line that is not blank. Raises ImportFailed."""
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """(line number from 1, text) of every line that is not blank."""
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
-                yield number, _value(number, line)
+                yield number, line
 
 
 def _value(number: int, line: bytes) -> Json:
@@ -144,10 +145,10 @@ def _value(number: int, line: bytes) -> Json:
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> Json:
+    """Names differ by more than capitals, as a table's do."""
     names = [name.lower() for name, _ in pairs]
-    for name, _ in pairs:
-        if names.count(name.lower()) > 1:
-            raise ValueError(f"Duplicate field name: {name}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"Duplicate field name: {max(names, key=names.count)}")
     return dict(pairs)
 
 

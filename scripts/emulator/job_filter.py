@@ -23,8 +23,7 @@ FIELDS = {
     "displayName": ("=", "!=", ":"),
     "state": ("=", "!="),
     "createTime": ("=", "!=", "<", "<=", ">", ">="),
-    "updateTime": ("=", "!=", "<", "<=", ">", ">="),
-    "model": ("=", "!=", ":"),
+    "modelDisplayName": ("=", "!="),  # a published model has none
 }
 
 

@@ -16,6 +16,8 @@ from starlette.routing import Route
 
 from emulator.bodies import read_body, reply
 from emulator.durable import write_whole
+from emulator.errors import unavailable
+from emulator.faults import Faults
 
 SECONDS = 3600  # (documented)
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -50,6 +52,11 @@ class Tokens:
 async def token(request: Request) -> Response:
     """The JWT-bearer grant. Whose key signed is not looked at: any service account will do."""
     form = parse_qs((await read_body(request)).decode(errors="replace"))
+    faults: Faults = request.app.state.faults
+    if faults.take("token_503"):
+        raise unavailable()
+    if faults.take("token_400"):
+        return _refused("invalid_grant", "Invalid JWT Signature.")  # (reported)
     if form.get("grant_type") != [GRANT]:
         return _refused("unsupported_grant_type", f"Invalid grant_type: {form.get('grant_type')}")
     claims = _claims(form.get("assertion", [""])[0])
@@ -57,7 +64,7 @@ async def token(request: Request) -> Response:
         return _refused("invalid_grant", "Invalid JWT: iss, aud and exp are needed.")
     if not isinstance(claims["exp"], int | float) or claims["exp"] < time.time():
         return _refused("invalid_grant", "Invalid JWT: Token must be a short-lived token.")
-    seconds = request.app.state.faults.get("token_seconds")
+    seconds = faults.get("token_seconds")
     seconds = SECONDS if seconds is None else seconds
     issued = request.app.state.tokens.issue(seconds)
     return reply({"access_token": issued, "expires_in": seconds, "token_type": "Bearer"})

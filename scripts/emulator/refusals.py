@@ -62,6 +62,21 @@ def may_not_create(project: str, location: str) -> ApiError:
     return ApiError(403, "PERMISSION_DENIED", message)
 
 
+def not_enabled(project: str) -> ApiError:
+    place = "https://console.developers.google.com/apis/api/aiplatform.googleapis.com/overview"
+    message = (  # (reported)
+        f"Vertex AI API has not been used in project {project} before or it is disabled. Enable it "
+        f"by visiting {place}?project={project} then retry. If you enabled this API recently, wait "
+        "a few minutes for the action to propagate to our systems and retry."
+    )
+    info = {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "SERVICE_DISABLED",
+        "domain": "googleapis.com",
+    }
+    return ApiError(403, "PERMISSION_DENIED", message, details=[info])
+
+
 def vertex_quota() -> ApiError:
     message = (  # (reported)
         "Resource exhausted. Please try again later. Please refer to "

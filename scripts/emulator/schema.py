@@ -11,10 +11,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from emulator.vertex_schema import VERTEX_MESSAGES
+
 Json = dict[str, Any]
 
 # Message -> field -> type. "[T]" is a list of T, "{T}" a map from string to T.
-MESSAGES: dict[str, dict[str, str]] = {
+MESSAGES: dict[str, dict[str, str]] = VERTEX_MESSAGES | {
     "InputLine": {"key": "string", "metadata": "any", "request": "GenerateContentRequest"},
     "CreateBatch": {"batch": "Batch"},
     "Batch": {
@@ -59,32 +61,6 @@ MESSAGES: dict[str, dict[str, str]] = {
         "serviceTier": "ServiceTier",
         "store": "bool",
     },
-    "VertexRequest": {
-        "contents": "[Content]",
-        "systemInstruction": "Content",
-        "generationConfig": "GenerationConfig",
-        "safetySettings": "[SafetySetting]",
-        "labels": "{string}",
-        "tools": "[Tool]",
-        "toolConfig": "ToolConfig",
-    },
-    "BatchPredictionJob": {
-        "name": "string",
-        "displayName": "string",
-        "model": "string",
-        "inputConfig": "JobInput",
-        "outputConfig": "JobOutput",
-        "instanceConfig": "any",
-        "labels": "{string}",
-    },
-    "JobInput": {"instancesFormat": "string", "gcsSource": "GcsSource", "bigquerySource": "any"},
-    "GcsSource": {"uris": "[string]"},
-    "JobOutput": {
-        "predictionsFormat": "string",
-        "gcsDestination": "GcsDestination",
-        "bigqueryDestination": "any",
-    },
-    "GcsDestination": {"outputUriPrefix": "string"},
     "Content": {"role": "string", "parts": "[Part]"},
     "Part": {
         "text": "string",

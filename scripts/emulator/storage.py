@@ -135,9 +135,8 @@ async def list_objects(request: Request) -> Response:
         raise storage_invalid(f"Invalid value for maxResults: {size}")
     wanted = (
         name
-        for name in buckets.names(bucket)
-        if name.startswith(query.get("prefix", ""))
-        and name >= query.get("startOffset", "")
+        for name in buckets.listed(bucket, query.get("prefix", ""))
+        if name >= query.get("startOffset", "")
         and (not query.get("endOffset") or name < query["endOffset"])
     )
     entries = _folded(wanted, query.get("prefix", ""), query.get("delimiter", ""))

@@ -14,6 +14,7 @@ VERTEX_FAULTS: dict[str, tuple[str, str]] = {
         "while it runs, incremental_predictions gets so many rows a file",
     ),
     "job_incremental_alone": ("switch", "the rows are in incremental_predictions alone"),
+    "job_output_late": ("number", "listings of the bucket from which a job's output is missing"),
     "job_stranger": ("switch", "another job's output stands under the prefix, with unknown keys"),
     # rows and answers
     "line_deadline": ("rows", "not billed: the row's status is DEADLINE_EXCEEDED, code 4"),
@@ -43,5 +44,8 @@ VERTEX_FAULTS: dict[str, tuple[str, str]] = {
     "bucket_503": ("times", "listing, metadata, download or deletion: 503"),
     "bucket_403": ("times", "any call of the bucket: 403"),
     "bearer_401": ("times", "a call of the Vertex door or the bucket: 401, its token is right"),
+    "vertex_403": ("times", "a call of a project: 403, the API is not enabled there yet"),
+    "token_400": ("times", "no token: the key was revoked"),
+    "token_503": ("times", "no token: 503"),
     "token_seconds": ("number", "tokens end so soon; 3600 unless set"),
 }

@@ -30,9 +30,10 @@ def export(job: Job, table: Table, buckets: Buckets, faults: Faults) -> None:
         random_.shuffle(lines)
     shards = faults.get("job_shards") or 1
     for number in range(shards):
-        # (a guess) how several are named; one is predictions.jsonl (reported)
-        name = f"predictions-{number:05d}-of-{shards:05d}" if shards > 1 else "predictions"
+        # One is predictions.jsonl (reported); several are numbered (documented for any model)
+        name = f"predictions_{number + 1:04d}" if shards > 1 else "predictions"
         _write(buckets, f"{job.directory}/{name}.jsonl", lines[number::shards])
+    buckets.late[place_of(job.directory)[1]] = faults.get("job_output_late") or 0
     if faults.get("job_stranger"):
         _write_stranger(job, buckets)
 
@@ -43,7 +44,7 @@ def export_increment(job: Job, table: Table, buckets: Buckets, faults: Faults) -
         rows = set(job.offsets) - job.exported
         if not rows:
             return
-        name = f"incremental_predictions/predictions_{job.increments:05d}.jsonl"  # (a guess)
+        name = f"incremental_predictions/predictions_{job.increments + 1:04d}.jsonl"  # (a guess)
         _write(buckets, f"{job.directory}/{name}", _lines(job, table, faults, rows))
         job.exported |= rows
         job.increments += 1

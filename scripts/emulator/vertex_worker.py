@@ -66,35 +66,37 @@ class JobWorker:
 
     def _run(self, job: Job) -> None:
         try:
-            if not job.record["ran"] and not self._starts(job):
-                return
-            table = Table(job.requests)
-            self._end(job, table, self._answer_rows(job, table))
+            if job.record["ran"] or self._comes_to_start(job):
+                table = self._table(job)
+                self._end(job, table, self._answer_rows(job, table))
         except ImportFailed as error:
             self._fail(job, 3, str(error))
         except Exception:  # a bug of the emulator ends the job, and keeps its traceback
             traceback.print_exc()
             self._fail(job, 13)
 
-    def _starts(self, job: Job) -> bool:
-        """True when the job is RUNNING, False when it has ended with no row answered."""
+    def _comes_to_start(self, job: Job) -> bool:
+        """Waits for its time; False when it has ended with nothing taken in."""
         while not self._may_start(job):
             if job.ended:
                 return False
             time.sleep(TICK)
-        now = self.clock.now()
+        job.change(startTime=self.clock.now())
         code = self.faults.get("job_failed") or (13 if self.faults.get("batch_failed") else 0)
         if not code and not self._buckets_are_there(job):
             code = 9
         if code:
-            job.change(startTime=now)
             self._fail(job, code)
-            return False
-        job.change(startTime=now)
-        self._load(job)
-        Table(job.requests)  # whether it can be imported at all
-        job.change(state="JOB_STATE_RUNNING", ran=True, updateTime=self.clock.now())
-        return True
+        return not code
+
+    def _table(self, job: Job) -> Table:
+        """Its input, taken in; the job is RUNNING. Raises ImportFailed."""
+        if not job.record["ran"]:
+            self._load(job)
+        table = Table(job.requests)
+        if not job.record["ran"]:
+            job.change(state="JOB_STATE_RUNNING", ran=True, updateTime=self.clock.now())
+        return table
 
     def _may_start(self, job: Job) -> bool:
         """Whether its time has come; a job that ends while it waits is ended here."""

@@ -73,6 +73,7 @@ index/     flowsheets.db
   tables     its tables and views, and how it is opened
   texts      which file holds a page's text: its result, or what a person verified
   shapes     a page's file as the index takes it
+  stamps     a file's size and time: whether it is the one that was read
   from_results  one text as rows
   artists    artist and track of a row, and by which rule
   doubts     what makes one page's text suspicious by itself

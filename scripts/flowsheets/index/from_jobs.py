@@ -2,30 +2,52 @@
 
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from sqlite_utils import Database
 
 from flowsheets import paths
-from flowsheets.index.from_results import Row
-from flowsheets.jobs import states
+from flowsheets.index import stamps
 from flowsheets.page import dates
 from flowsheets.paths import PageId
 
-COLUMNS = (
-    "pdf_path",
-    "page_number",
-    "status",
-    "attempts",
-    "last_error",
-    "pdf_first_date",
-    "pdf_last_date",
-    "mode",
-    "usd",
-    "batch_id",
-    "image_path",
-    "result_path",
-)
+# Pages that are looked at together: in memory, and in one query of either database.
+CHUNK = 500
+
+
+class Job(NamedTuple):
+    """The columns of `pages` that jobs.db and the page's files fill.
+
+    Paths are those under the data root as it is now, not those in jobs.db; None without a file.
+    """
+
+    pdf_path: str
+    page_number: int
+    status: str
+    attempts: int
+    last_error: str | None
+    pdf_first_date: str | None
+    pdf_last_date: str | None
+    mode: str | None  # of the page's last billed response
+    usd: float | None  # what all of its responses cost
+    batch_id: str | None
+    image_path: str | None
+    result_path: str | None
+
+
+class Found(NamedTuple):
+    """A page of jobs.db: its row for `pages`, its result, and what jobs.db has of a reviewer."""
+
+    page: PageId
+    name: str
+    job: Job
+    result: str
+    result_stamp: stamps.Stamp
+    verified_at: str | None
+    reviewer_id: str | None
+
 
 # Reasons of `make review` that other commands note in jobs.db -> the table with a row a page
 # (pdf_path, page_number, detail). A reason to add has its line here, and one in `reviews.REASONS`.
@@ -34,38 +56,35 @@ NOTED = {
     "pdf_changed": "changed_scans",
 }
 
+# A row's own usage: the mode of the last response (SQLite takes a bare column from the row that has
+# the max), and the sum.
+_JOBS = """
+SELECT j.pdf_path, j.page_number, j.status, j.attempts, j.last_error, j.batch_id,
+    {verified_at}, {reviewer_id}, u.mode, sum(u.usd), max(u.requested_at)
+FROM (SELECT * FROM jobs WHERE (pdf_path, page_number) > (?, ?)
+      ORDER BY pdf_path, page_number LIMIT ?) j
+LEFT JOIN usage u ON u.pdf_path = j.pdf_path AND u.page_number = j.page_number
+GROUP BY j.pdf_path, j.page_number ORDER BY j.pdf_path, j.page_number
+"""
 
-def of_all(jobs_db: Database, data_root: Path) -> Iterator[Row]:
-    """A row a page of jobs.db, in (pdf_path, page_number) order, with the `COLUMNS`.
 
-    Paths are those under the data root as it is now, not those in jobs.db; null without a file.
+def in_chunks(jobs_db: Database, data_root: Path) -> Iterator[list[Found]]:
+    """Every page of jobs.db, in (pdf_path, page_number) order.
+
+    A query a chunk: one that is open for as long as an index takes would keep other commands from
+    writing.
     """
-    usage = _usage(jobs_db)
-    for job in states.all_rows(jobs_db):
-        page = PageId(job["pdf_path"], job["page_number"])
-        first, last = dates.span(page.pdf_path) or (None, None)
-        mode, usd = usage.get(page, (None, None))
-        if mode is None and job["batch_id"] and job["status"] == "completed":
-            mode = "batch"
-        yield {
-            "pdf_path": page.pdf_path,
-            "page_number": page.page_number,
-            "status": job["status"],
-            "attempts": job["attempts"],
-            "last_error": job["last_error"],
-            "pdf_first_date": first.isoformat() if first else None,
-            "pdf_last_date": last.isoformat() if last else None,
-            "mode": mode,
-            "usd": usd,
-            "batch_id": job["batch_id"],
-            "image_path": _if_there(paths.png(data_root, page), data_root),
-            "result_path": _if_there(paths.result(data_root, page), data_root),
-        }
+    optional = {name: _or_null(jobs_db, name) for name in ("verified_at", "reviewer_id")}
+    sql = _JOBS.format(**optional)
+    last: tuple[str, int] = ("", -1)
+    while rows := jobs_db.execute(sql, [*last, CHUNK]).fetchall():
+        yield [_found(row, str(data_root)) for row in rows]
+        last = rows[-1][:2]
 
 
-def page_id(row: Row) -> PageId:
-    """The page that a row is about."""
-    return PageId(row["pdf_path"], row["page_number"])
+def count(jobs_db: Database) -> int:
+    """How many pages `in_chunks` has."""
+    return int(jobs_db.table("jobs").count)
 
 
 def noted(jobs_db: Database) -> list[tuple[PageId, str, str]]:
@@ -81,17 +100,30 @@ def noted(jobs_db: Database) -> list[tuple[PageId, str, str]]:
     ]
 
 
-def _if_there(path: Path, data_root: Path) -> str | None:
-    there = os.path.exists(path)  # false for a path that no file can have
-    return path.relative_to(data_root).as_posix() if there else None
+def _or_null(jobs_db: Database, column: str) -> str:
+    """A column that existing databases may lack."""
+    return f"j.{column}" if column in jobs_db["jobs"].columns_dict else "NULL"
 
 
-def _usage(jobs_db: Database) -> dict[PageId, tuple[str, float | None]]:
-    """The mode of each page's last billed response, and what all of its responses cost."""
-    if not jobs_db.table("usage").exists():
-        return {}
-    found = jobs_db.execute(
-        "SELECT pdf_path, page_number, mode, sum(usd) OVER (PARTITION BY pdf_path, page_number)"
-        " FROM usage ORDER BY requested_at"
+def _found(row: tuple[Any, ...], data_root: str) -> Found:
+    pdf_path, page_number, status, attempts, last_error, batch_id, at, by, mode, usd, _ = row
+    page = PageId(pdf_path, page_number)
+    name = paths.page_name(page)
+    image, result = f"pages/{name}.png", f"results/{name}.json"
+    stamp = stamps.of(f"{data_root}/{result}")
+    first, last = _span(pdf_path)
+    if mode is None and batch_id and status == "completed":
+        mode = "batch"
+    job = Job(
+        *(pdf_path, page_number, status, attempts, last_error, first, last, mode, usd, batch_id),
+        image if os.path.exists(f"{data_root}/{image}") else None,
+        result if stamp != stamps.MISSING else None,
     )
-    return {PageId(pdf, number): (mode, usd) for pdf, number, mode, usd in found}
+    return Found(page, name, job, f"{data_root}/{result}", stamp, at, by)
+
+
+@lru_cache(maxsize=1)  # the pages of a PDF come one after the other
+def _span(pdf_path: str) -> tuple[str | None, str | None]:
+    """First and last day of what is in the PDF, in ISO."""
+    span = dates.span(pdf_path)
+    return (span[0].isoformat(), span[1].isoformat()) if span else (None, None)

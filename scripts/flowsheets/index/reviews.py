@@ -60,7 +60,6 @@ SEEN_LETTERS = 15
 SHARED_NUMBERS, SHARED_ROWS = 4, 0.6
 # A number that so many pages share is a jingle, not a page's text.
 COMMON = 50
-
 Noted = list[tuple[PageId, str, str]]  # page, reason, detail
 
 
@@ -73,7 +72,7 @@ class Review(NamedTuple):
     detail: str
 
 
-class Blocks(NamedTuple):
+class Block(NamedTuple):
     """One block: its page's entries, and its rows that were read and that carry ink."""
 
     page: str
@@ -90,12 +89,11 @@ def refresh(db: Database, max_attempts: int, dated: date_checks.Noted, noted: No
     """
     order = list(REASONS)
     verified = _verified(db)
-    known = {page for (page,) in db.execute("SELECT page FROM pages")}
     found = sorted(
         (
             review
             for review in _all(db, max_attempts, dated, noted)
-            if review.page in known and (review.page not in verified or review.reason in ALWAYS)
+            if review.page not in verified or review.reason in ALWAYS
         ),
         key=lambda r: (order.index(r.reason), -r.badness, r.page),
     )
@@ -120,20 +118,25 @@ def _all(
     yield from _found(db)
     yield from _ink(db)
     yield from _failed(db, max_attempts)
-    yield from _noted(noted)
+    yield from _noted(db, noted)
     yield from _letters_missing(db)
     yield from _low(db)
 
 
 def _contradicting(db: Database, dated: date_checks.Noted) -> Iterator[Review]:
-    noted = {paths.page_name(page): detail for page, (detail, _) in dated.items()}
     # What the text says goes before what was noted when it was made; it may be gone by now.
-    sql = (
-        "SELECT p.page, s.page, s.contradiction FROM pages p LEFT JOIN sources s ON s.page = p.page"
-    )
-    for page, text, contradiction in db.execute(sql):
-        if why := contradiction if text else noted.get(page):
-            yield Review(page, date_checks.DATE, 0, f"{display.plain(why)}.")
+    found = dict(db.execute("SELECT page, contradiction FROM sources WHERE contradiction <> ''"))
+    without_text = "SELECT count(*) FROM sources WHERE page = ?"
+    for page, (detail, _) in dated.items():
+        name = paths.page_name(page)
+        if _is_known(db, name) and not db.execute(without_text, [name]).fetchone()[0]:
+            found[name] = detail
+    for name, why in found.items():
+        yield Review(name, date_checks.DATE, 0, f"{display.plain(why)}.")
+
+
+def _is_known(db: Database, page: str) -> bool:
+    return db.execute("SELECT 1 FROM pages WHERE page = ?", [page]).fetchone() is not None
 
 
 def _missing(db: Database) -> Iterator[Review]:
@@ -152,9 +155,10 @@ def _found(db: Database) -> Iterator[Review]:
         yield Review(page, reason, badness, detail)
 
 
-def _noted(noted: Noted) -> Iterator[Review]:
+def _noted(db: Database, noted: Noted) -> Iterator[Review]:
     for page, reason, detail in noted:
-        yield Review(paths.page_name(page), reason, 0, display.plain(detail))
+        if _is_known(db, name := paths.page_name(page)):
+            yield Review(name, reason, 0, display.plain(detail))
 
 
 def _failed(db: Database, max_attempts: int) -> Iterator[Review]:
@@ -188,16 +192,15 @@ def _letters_missing(db: Database) -> Iterator[Review]:
 
 def _ink(db: Database) -> Iterator[Review]:
     """Pages with a text and a measured scan that do not agree on which rows are written."""
-    blocks = list(_blocks(db))
     empty = Counter[str]()  # page without entries -> rows inked
-    unread: dict[str, list[Blocks]] = {}
-    made_up: dict[str, list[Blocks]] = {}
-    for block in blocks:
+    unread: dict[str, list[Block]] = {}
+    made_up: dict[str, list[Block]] = {}
+    for block in _blocks(db):
         if block.entry_count == 0:
             empty[block.page] += block.inked
-        elif block.inked - block.read >= UNREAD_ROWS:
+        elif block.inked > block.read:
             unread.setdefault(block.page, []).append(block)
-        elif block.read - block.inked >= MADE_UP_ROWS:
+        else:
             made_up.setdefault(block.page, []).append(block)
     for page, ink in empty.items():
         if ink >= UNREAD_ROWS:
@@ -206,7 +209,7 @@ def _ink(db: Database) -> Iterator[Review]:
     yield from _unequal("more_rows_than_ink", made_up)
 
 
-def _unequal(reason: str, pages: dict[str, list[Blocks]]) -> Iterator[Review]:
+def _unequal(reason: str, pages: dict[str, list[Block]]) -> Iterator[Review]:
     for page, blocks in pages.items():
         counts = ", ".join(
             f"{block.inked} written rows in {block.position}, {block.read} read"
@@ -216,15 +219,21 @@ def _unequal(reason: str, pages: dict[str, list[Blocks]]) -> Iterator[Review]:
         yield Review(page, reason, badness, f"{counts}.")
 
 
-def _blocks(db: Database) -> Iterator[Blocks]:
+def _blocks(db: Database) -> Iterator[Block]:
+    """Blocks of pages without entries, and those whose rows differ from the scan's by so many.
+
+    Where the form was not found, the scan says nothing.
+    """
+    inked = " ".join(f"WHEN '{position}' THEN {position}" for position in POSITIONS)
     sql = (
-        f"SELECT b.page, p.entry_count, b.position, b.rows_read, {', '.join(POSITIONS)}"
-        " FROM ink JOIN blocks b ON b.page = ink.page JOIN pages p ON p.page = ink.page"
+        "SELECT b.page, p.entry_count, b.position, b.rows_read,"
+        f" CASE b.position {inked} END AS inked"
+        " FROM ink CROSS JOIN pages p ON p.page = ink.page CROSS JOIN blocks b ON b.page = ink.page"
+        " WHERE inked IS NOT NULL AND (p.entry_count = 0 OR inked - b.rows_read >= ?"
+        " OR b.rows_read - inked >= ?)"
     )
-    for page, entry_count, position, read, *inked in db.execute(sql):
-        ink = inked[POSITIONS.index(position)]
-        if ink is not None:  # the form was found
-            yield Blocks(page, entry_count, position, read, ink)
+    for row in db.execute(sql, [UNREAD_ROWS, MADE_UP_ROWS]):
+        yield Block(*row)
 
 
 def _same_text(db: Database) -> Iterator[Review]:
@@ -246,23 +255,31 @@ def _same_text(db: Database) -> Iterator[Review]:
 
 def _alike(db: Database) -> list[tuple[str, str]]:
     """Pairs of pages that may have much text in common and are not equal."""
-    pages_by_number: dict[int, list[str]] = {}
-    digests = {}
-    for page, digest, sketch in db.execute(
-        "SELECT page, digest, sketch FROM sources WHERE sketch IS NOT NULL ORDER BY page"
-    ):
-        digests[page] = digest
-        for number in orjson.loads(sketch):
-            pages_by_number.setdefault(number, []).append(page)
-    shared = Counter[tuple[str, str]]()
-    for pages in pages_by_number.values():
-        if len(pages) <= COMMON:
-            shared.update(combinations(pages, 2))
-    return [
-        (page, other)
-        for (page, other), count in shared.items()
-        if count >= SHARED_NUMBERS and digests[page] != digests[other]
-    ]
+    seen: set[int] = set()
+    repeated: set[int] = set()  # few of the numbers: the others need no list of pages
+    for _, numbers in _sketches(db):
+        repeated.update(seen.intersection(numbers))
+        seen.update(numbers)
+    by_number: dict[int, list[int]] = {}
+    for row, numbers in _sketches(db):
+        for number in repeated.intersection(numbers):
+            by_number.setdefault(number, []).append(row)
+    shared = Counter[tuple[int, int]]()
+    for rows in by_number.values():
+        if len(rows) <= COMMON:
+            shared.update(combinations(rows, 2))
+    alike = [pair for pair, count in shared.items() if count >= SHARED_NUMBERS]
+    sql = (
+        "SELECT a.page, b.page FROM sources a, sources b"
+        " WHERE a.rowid = ? AND b.rowid = ? AND a.digest <> b.digest"
+    )
+    return [(page, other) for pair in alike for page, other in db.execute(sql, pair)]
+
+
+def _sketches(db: Database) -> Iterator[tuple[int, list[int]]]:
+    """The checksums of each page that has any, by its row's number in `sources`."""
+    sql = "SELECT rowid, sketch FROM sources WHERE sketch IS NOT NULL ORDER BY rowid"
+    return ((row, orjson.loads(sketch)) for row, sketch in db.execute(sql))
 
 
 def _share(db: Database, page: str, other: str) -> float:

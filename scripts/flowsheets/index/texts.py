@@ -7,8 +7,8 @@ result whose `verified_by` is filled is a verified page too, also after `make re
 """
 
 import os
-from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -17,9 +17,11 @@ import orjson
 from sqlite_utils import Database
 
 from flowsheets import display, paths
-from flowsheets.index import shapes
+from flowsheets.index import shapes, stamps
 from flowsheets.index.doubts import Finding
+from flowsheets.index.from_jobs import Found
 from flowsheets.index.shapes import KeptPage
+from flowsheets.index.stamps import Stamp
 from flowsheets.jobs import states
 from flowsheets.paths import PageId
 
@@ -35,17 +37,20 @@ Row = dict[str, Any]
 class Sources(NamedTuple):
     """The files that may hold a page's text, as far as they are there."""
 
-    result: Path | None
-    aside: tuple[Path, ...]  # older results
+    result: str | None
+    aside: tuple[str, ...]  # older results
     saved: Path | None  # by the verifier
     problem: str | None  # why the file that jobs.db names cannot be used
     row: Row  # verified_at and reviewer_id of jobs.db
+    result_stamp: Stamp
 
     def stamp(self) -> str:
         """What differs between two states of the files; empty where there is nothing to read."""
-        corrections = [_corrections(self.saved)] if self.saved else []
-        files = [self.result, *self.aside, self.saved, *corrections]
-        states = [(str(path), *_state(path)) for path in files if path]
+        states = [(self.result, *self.result_stamp)] if self.result else []
+        more = [*self.aside]
+        if self.saved:
+            more += [str(self.saved), str(_corrections(self.saved))]
+        states += [(path, *stamps.of(path)) for path in more]
         if not states and not self.problem:
             return ""
         return orjson.dumps([states, self.problem, self.row]).decode()
@@ -54,8 +59,11 @@ class Sources(NamedTuple):
 class Results(NamedTuple):
     """The files under results/."""
 
-    current: set[Path]
-    aside: dict[Path, list[Path]]  # a current one's path -> older ones, put aside beside it
+    current: int  # how many
+    aside: dict[str, tuple[str, ...]]  # a current one's path -> older ones, put aside beside it
+
+
+Saved = dict[PageId, tuple[Path | None, str | None]]
 
 
 class Verified(NamedTuple):
@@ -82,43 +90,48 @@ class _Candidate(NamedTuple):
     at: datetime
 
 
-def of_all(jobs_db: Database, data_root: Path, results: Results) -> dict[str, Sources]:
-    """The sources of each page of jobs.db, by the page's name."""
-    rows = list(states.all_rows(jobs_db))
-    saved = _saved(rows, data_root)
-    sources = {}
-    for row in rows:
-        page = PageId(row["pdf_path"], row["page_number"])
-        result = paths.result(data_root, page)
-        path, problem = saved.get(page, (None, None))
-        sources[paths.page_name(page)] = Sources(
-            result if result in results.current else None,
-            tuple(results.aside.get(result, ())),
-            path,
-            problem,
-            {"at": row.get("verified_at"), "by": row.get("reviewer_id")},
-        )
-    return sources
+def of(found: Found, results: Results, saved: Saved) -> Sources:
+    """The sources of a page of jobs.db."""
+    path, problem = saved.get(found.page, (None, None))
+    return Sources(
+        found.result if found.job.result_path else None,
+        results.aside.get(found.result, ()),
+        path,
+        problem,
+        {"at": found.verified_at, "by": found.reviewer_id},
+        found.result_stamp,
+    )
 
 
 def results(data_root: Path) -> Results:
     """All results, and the older ones, which `make retry` puts aside under a name with a time."""
-    current: set[Path] = set()
-    aside: dict[Path, list[Path]] = {}
-    for path in paths.results(data_root).rglob("page-*.json*"):
-        name, _, time = path.name.partition(".json")
-        if not time:
-            current.add(path)
-        elif time.startswith(".") and not time.endswith(".part"):
-            aside.setdefault(path.with_name(f"{name}.json"), []).append(path)
-    return Results(current, {result: sorted(older) for result, older in aside.items()})
+    count = 0
+    aside: dict[str, list[str]] = {}
+    for folder, names in _names_below(str(paths.results(data_root))):
+        for name in names:
+            leaf, ending, time = name.partition(".json")
+            if not ending or not leaf.startswith("page-"):
+                continue
+            if not time:
+                count += 1
+            elif time.startswith(".") and not time.endswith(".part"):
+                aside.setdefault(f"{folder}/{leaf}.json", []).append(f"{folder}/{name}")
+    return Results(count, {result: tuple(sorted(older)) for result, older in aside.items()})
 
 
-def strays(data_root: Path, found: Results, names: set[str]) -> int:
-    """How many results belong to none of the pages: their PDF was never registered here."""
-    folder = paths.results(data_root)
-    own = (path.relative_to(folder).with_suffix("") for path in found.current)
-    return sum(name.as_posix() not in names for name in own)
+def _names_below(folder: str) -> Iterator[tuple[str, list[str]]]:
+    """Each folder with the names in it that are no folders."""
+    folders = [folder]
+    while folders:
+        folder = folders.pop()
+        names = []
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    names.append(entry.name)
+        yield folder, names
 
 
 def read(sources: Sources) -> Text:
@@ -128,7 +141,7 @@ def read(sources: Sources) -> Text:
         findings.append(Finding("verified_unused", 0, sources.problem))
     candidates = [*_verified_file(sources, findings), *_results_read(sources, findings)]
     verified = [candidate for candidate in candidates if candidate.verified]
-    unverified = [c for c in candidates if not c.verified and c.path == sources.result]
+    unverified = [c for c in candidates if not c.verified and str(c.path) == sources.result]
     best = max(verified, key=lambda c: c.at, default=next(iter(unverified), None))
     if best is None:
         return Text(None, None, None, findings)
@@ -157,7 +170,7 @@ def _results_read(sources: Sources, findings: list[Finding]) -> Iterator[_Candid
         if path is None:
             continue
         try:
-            page = shapes.read(path.read_bytes())
+            page = shapes.read(Path(path).read_bytes())
         except (OSError, ValueError) as error:
             if path == sources.result:
                 detail = f"{path} is not a result ({shapes.why(error)})"
@@ -166,16 +179,16 @@ def _results_read(sources: Sources, findings: list[Finding]) -> Iterator[_Candid
         block = page.verified_by
         at = _when(block)
         verified = Verified(COMPLETE, _who(block), _iso(at)) if block else None
-        yield _Candidate(page, path, verified, at or LONG_AGO)
+        yield _Candidate(page, Path(path), verified, at or LONG_AGO)
 
 
-def _saved(rows: list[Row], data_root: Path) -> dict[PageId, tuple[Path | None, str | None]]:
+def saved(jobs_db: Database, data_root: Path) -> Saved:
     """The verifier's file of each verified page, or why it cannot be used.
 
     A file's name has the PDF's name without its folder, so that two PDFs of one name share it: it
     belongs to the page whose row names it, and to the one that was verified last if two rows do.
     """
-    named = _named(rows, data_root)
+    named = _named(jobs_db, data_root)
     saved = {page: _located(name, _file_name(page), data_root) for page, (name, _) in named.items()}
     owners: dict[Path, PageId] = {}
     for page, _ in sorted(named.items(), key=lambda one: one[1][1]):  # the last one owns it
@@ -187,25 +200,28 @@ def _saved(rows: list[Row], data_root: Path) -> dict[PageId, tuple[Path | None, 
     return saved
 
 
-def _named(rows: list[Row], data_root: Path) -> dict[PageId, tuple[str, datetime]]:
+def _named(jobs_db: Database, data_root: Path) -> dict[PageId, tuple[str, datetime]]:
     """Of each verified page, the file that its row names, and when it was verified.
 
     Without a row that names it, as after jobs.db was lost, a file belongs to the only page that it
     can be of.
     """
-    folder = data_root / "verifier"
-    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    namesakes = Counter(_file_name(_page(row)) for row in rows)
+    rows = {_page(row): row for row in states.verified(jobs_db)}
+    only = _only_page_of(jobs_db, data_root / "verifier")
     named = {}
-    for row in rows:
-        name = _file_name(_page(row))
-        path = row.get("verified_path")
-        if not path and name in there and namesakes[name] == 1:
-            path = folder / name
-        if path or row.get("verified_at"):
-            at = shapes.moment(row.get("verified_at")) or LONG_AGO
-            named[_page(row)] = (str(path or ""), at)
+    for page in sorted({*rows, *only}):
+        row = rows.get(page, {})
+        at = shapes.moment(row.get("verified_at")) or LONG_AGO
+        named[page] = (str(row.get("verified_path") or only.get(page, "")), at)
     return named
+
+
+def _only_page_of(jobs_db: Database, folder: Path) -> dict[PageId, Path]:
+    """The files of the folder that can be of one page alone."""
+    pages: dict[str, list[PageId]] = {path.name: [] for path in folder.glob("*")}
+    for page in states.all_pages(jobs_db) if pages else ():
+        pages.get(_file_name(page), []).append(page)
+    return {own[0]: folder / name for name, own in pages.items() if len(own) == 1}
 
 
 def _located(named: str, name: str, data_root: Path) -> tuple[Path | None, str | None]:
@@ -227,7 +243,7 @@ def _located(named: str, name: str, data_root: Path) -> tuple[Path | None, str |
 
 
 def _file_name(page: PageId) -> str:
-    stem = PurePosixPath(paths.page_name(page)).parent.name
+    stem = paths.page_name(page).rsplit("/", 2)[-2]
     return f"{stem}-page{page.page_number:02d}.verified.json"
 
 
@@ -266,11 +282,3 @@ def _when(block: object) -> datetime | None:
 
 def _iso(at: datetime | None) -> str | None:
     return at.astimezone(UTC).isoformat() if at else None
-
-
-def _state(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return (0, 0)
-    return status.st_mtime_ns, status.st_size

@@ -4,10 +4,9 @@ A page's text is read again where one of the files that may hold it changed. Its
 again where jobs.db or its files say something else of it: its status, its cost, its image.
 """
 
-import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,13 +18,14 @@ from flowsheets import paths
 from flowsheets.errors import warn
 from flowsheets.index import doubts, from_jobs, from_results, reviews, tables, texts
 from flowsheets.index.doubts import Finding
+from flowsheets.index.from_jobs import Found, Job
 from flowsheets.index.from_results import PageRows, Row
-from flowsheets.index.texts import Sources, Text
-from flowsheets.jobs import database, date_checks
+from flowsheets.index.texts import Results, Sources, Text
+from flowsheets.jobs import database, date_checks, states
 from flowsheets.page import dates
 from flowsheets.settings import Settings
 
-# Pages in memory at a time, some 60 rows each.
+# Texts in memory at a time, some 60 rows each.
 CHUNK = 50
 
 # Columns of `pages` that a text fills; without one they are null.
@@ -46,9 +46,6 @@ OF_TEXT = (
     "verified_at",
     "text_path",
 )
-NO_FILE = (0, 0)  # the stamp of a file that is missing
-
-Stamp = tuple[int, int]  # mtime in ns, bytes
 
 
 class Tally(NamedTuple):
@@ -61,21 +58,30 @@ class Tally(NamedTuple):
     damaged: int
 
 
-class State(NamedTuple):
-    """What is known of each page, by its name: its row of `pages` and the stamp of its text."""
+class Page(NamedTuple):
+    """What is known of a page by now: its row of `pages`, its files, and their stamp."""
 
-    rows: dict[str, Row]
-    stamps: dict[str, str]
+    name: str
+    job: Job
+    sources: Sources
+    stamp: str
 
 
 class Changes(NamedTuple):
-    """Names of pages, by what is to be done about them."""
+    """Pages of a chunk, by what is to be done about them."""
 
-    new: list[str]
-    gone: list[str]
-    changed: list[str]
-    to_read: list[str]
-    to_forget: list[str]  # what was read of them before
+    new: list[Page]
+    changed: list[Page]  # with another row
+    to_read: list[Page]  # with another text
+    to_forget: list[str]  # names of those of which something was read before
+
+
+class Taken(NamedTuple):
+    """Pages of a chunk, by what became of them."""
+
+    read: int
+    changed: int
+    damaged: int
 
 
 class Indexed(NamedTuple):
@@ -91,89 +97,110 @@ def update(config: Settings, jobs_db: Database, db: Database) -> Tally:
     data_root = config.data_root
     noted = date_checks.noted(jobs_db)  # before the results are looked at, which are there by then
     results = texts.results(data_root)
-    sources = texts.of_all(jobs_db, data_root, results)
-    now, before = _now(jobs_db, data_root, sources), _before(db)
-    changes = _changes(before, now)
-    _forget(db, changes.to_forget)
-    _write_rows(db, changes, now)
-    damaged = _read_texts(db, changes.to_read, now, sources, data_root)
+    taken = [_take_in(db, chunk, data_root) for chunk in _chunks(jobs_db, data_root, results)]
+    read, changed, damaged = map(sum, zip(Taken(0, 0, 0), *taken, strict=True))
+    gone = _gone(db, jobs_db)
+    _delete(db, gone)
     tables.finish(db)
-    if changes.new or changes.gone or changes.to_read:
+    if changed or gone or read:
         _name_djs(db)
     _update_date_checks(db, jobs_db, noted)
     reviews.refresh(db, config.max_attempts, noted, from_jobs.noted(jobs_db))
-    _warn(db, texts.strays(data_root, results, set(now.rows)))
-    return Tally(
-        pages=len(now.rows),
-        read=len(changes.to_read),
-        changed=len({*changes.new, *changes.changed}),
-        gone=len(changes.gone),
-        damaged=damaged,
+    pages, with_result = db.execute("SELECT count(*), count(result_path) FROM pages").fetchone()
+    _warn(db, results.current - with_result)
+    return Tally(pages, read, changed, len(gone), damaged)
+
+
+def _chunks(jobs_db: Database, data_root: Path, results: Results) -> Iterator[dict[str, Page]]:
+    """Every page of jobs.db as it is now, by its name; of two of one name the last one counts."""
+    saved = texts.saved(jobs_db, data_root)
+    with tqdm(
+        total=from_jobs.count(jobs_db), desc="index", unit=" pages", disable=None, leave=False
+    ) as bar:
+        for chunk in from_jobs.in_chunks(jobs_db, data_root):
+            yield {one.name: _page(one, texts.of(one, results, saved)) for one in chunk}
+            bar.update(len(chunk))
+
+
+def _page(found: Found, sources: Sources) -> Page:
+    return Page(found.name, found.job, sources, sources.stamp())
+
+
+def _take_in(db: Database, now: dict[str, Page], data_root: Path) -> Taken:
+    """Write what differs of these pages."""
+    changes = _changes(_before(db, list(now)), now.values())
+    _forget(db, changes.to_forget)
+    _add(db, changes.new)
+    _change(db, changes.changed)
+    damaged = _read_texts(db, changes.to_read, data_root)
+    return Taken(len(changes.to_read), len(changes.new) + len(changes.changed), damaged)
+
+
+def _before(db: Database, names: list[str]) -> dict[str, tuple[str, tuple[Any, ...]]]:
+    """Of each of these pages that is known: the stamp of its text, and its row."""
+    found = db.execute(
+        f"SELECT p.page, coalesce(s.stamp, ''), {', '.join(f'p.{name}' for name in Job._fields)}"
+        " FROM pages p LEFT JOIN sources s ON s.page = p.page"
+        f" WHERE p.page IN ({', '.join('?' * len(names))})",
+        names,
     )
+    return {name: (stamp, tuple(job)) for name, stamp, *job in found}
 
 
-def stamp(path: Path) -> Stamp:
-    """What differs between two states of a file; `NO_FILE` where it is missing."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return NO_FILE
-    return status.st_mtime_ns, status.st_size
+def _changes(before: dict[str, tuple[str, tuple[Any, ...]]], now: Iterable[Page]) -> Changes:
+    changes = Changes([], [], [], [])
+    for page in now:
+        stamp, job = before.get(page.name, ("", None))
+        if job is None:
+            changes.new.append(page)
+        elif job != page.job:
+            changes.changed.append(page)
+        if stamp != page.stamp:
+            changes.to_read.append(page)
+            if job is not None:
+                changes.to_forget.append(page.name)
+    return changes
 
 
-def _now(jobs_db: Database, data_root: Path, sources: dict[str, Sources]) -> State:
-    rows = {
-        paths.page_name(from_jobs.page_id(row)): row for row in from_jobs.of_all(jobs_db, data_root)
-    }
-    return State(rows, {name: sources[name].stamp() for name in rows})
+def _gone(db: Database, jobs_db: Database) -> list[str]:
+    """Names of pages that jobs.db has no more."""
+    if db.table("pages").count == from_jobs.count(jobs_db):
+        return []  # all of jobs.db are there
+    there = {paths.page_name(page) for page in states.all_pages(jobs_db)}
+    return [name for (name,) in db.execute("SELECT page FROM pages") if name not in there]
 
 
-def _before(db: Database) -> State:
-    columns = from_jobs.COLUMNS
-    found = db.execute(f"SELECT page, {', '.join(columns)} FROM pages")
-    rows = {name: dict(zip(columns, values, strict=True)) for name, *values in found}
-    return State(rows, dict(db.execute("SELECT page, stamp FROM sources").fetchall()))
-
-
-def _changes(before: State, now: State) -> Changes:
-    gone = [name for name in before.rows if name not in now.rows]
-    to_read = [name for name in now.rows if now.stamps[name] != before.stamps.get(name, "")]
-    return Changes(
-        new=[name for name in now.rows if name not in before.rows],
-        gone=gone,
-        changed=[n for n in now.rows if n in before.rows and now.rows[n] != before.rows[n]],
-        to_read=to_read,
-        to_forget=[*gone, *(name for name in to_read if name in before.rows)],
-    )
-
-
-def _write_rows(db: Database, changes: Changes, now: State) -> None:
-    """The pages' own rows: gone ones deleted, new ones added, changed ones set."""
-    tables.unsearch(db, "pages", changes.gone)
+def _delete(db: Database, names: list[str]) -> None:
+    _forget(db, names)
+    tables.unsearch(db, "pages", names)
     for table in ("ink", "pages"):
-        _many(db, f"DELETE FROM {table} WHERE page = ?", ((name,) for name in changes.gone))
-    _insert(db, "pages", ({"page": name, **now.rows[name]} for name in changes.new))
-    tables.search(db, "pages", changes.new)
-    sets = ", ".join(f"{column} = :{column}" for column in from_jobs.COLUMNS)
-    changed = ({"page": name, **now.rows[name]} for name in changes.changed)
-    _many(db, f"UPDATE pages SET {sets} WHERE page = :page", changed)
+        _many(db, f"DELETE FROM {table} WHERE page = ?", ((name,) for name in names))
 
 
-def _read_texts(
-    db: Database, names: list[str], now: State, sources: dict[str, Sources], data_root: Path
-) -> int:
+def _add(db: Database, pages: list[Page]) -> None:
+    """The pages' own rows, without a text so far."""
+    columns = ", ".join(Job._fields)
+    values = ", ".join("?" * len(Job._fields))
+    rows = ((page.name, *page.job) for page in pages)
+    _many(db, f"INSERT INTO pages (page, {columns}) VALUES (?, {values})", rows)
+    tables.search(db, "pages", [page.name for page in pages])
+
+
+def _change(db: Database, pages: list[Page]) -> None:
+    sets = ", ".join(f"{column} = ?" for column in Job._fields)
+    rows = ((*page.job, page.name) for page in pages)
+    _many(db, f"UPDATE pages SET {sets} WHERE page = ?", rows)
+
+
+def _read_texts(db: Database, pages: list[Page], data_root: Path) -> int:
     """Read the pages' texts into the tables; returns how many results are damaged.
 
     A page without a text gets no stamp, so the next run looks, and warns, again.
     """
     damaged = 0
-    pages = (
-        _indexed(name, now.rows[name], sources[name], data_root)
-        for name in tqdm(names, "index", unit=" pages", disable=None, leave=False)
-        if now.stamps[name]
-    )
-    while chunk := list(islice(pages, CHUNK)):
-        _store(db, chunk, now.stamps)
+    indexed = (_indexed(page, data_root) for page in pages if page.stamp)
+    while chunk := list(islice(indexed, CHUNK)):
+        _store(db, chunk)
         broken = [f for one in chunk for f in one.findings if f.reason == "result_damaged"]
         for finding in broken:
             warn(f"{finding.detail}; its page is indexed without it")
@@ -181,15 +208,15 @@ def _read_texts(
     return damaged
 
 
-def _indexed(name: str, row: Row, sources: Sources, data_root: Path) -> Indexed:
-    text = texts.read(sources)
+def _indexed(page: Page, data_root: Path) -> Indexed:
+    text = texts.read(page.sources)
     if text.page is None:
-        return Indexed(name, None, text.findings)
-    pdf_path, raw = row["pdf_path"], text.page.page_date_raw
-    rows = from_results.of(name, dates.agreed(pdf_path, raw), text.page)
-    rows.source["contradiction"] = dates.contradiction(pdf_path, raw)
+        return Indexed(page.name, None, text.findings)
+    pdf_path, raw = page.job.pdf_path, text.page.page_date_raw
+    rows = from_results.of(page.name, dates.agreed(pdf_path, raw), text.page)
+    rows.source |= {"contradiction": dates.contradiction(pdf_path, raw), "stamp": page.stamp}
     rows.page |= _provenance(text, data_root)
-    return Indexed(name, rows, [*text.findings, *doubts.of(text.page)])
+    return Indexed(page.name, rows, [*text.findings, *doubts.of(text.page)])
 
 
 def _provenance(text: Text, data_root: Path) -> Row:
@@ -205,7 +232,7 @@ def _provenance(text: Text, data_root: Path) -> Row:
     )
 
 
-def _store(db: Database, pages: list[Indexed], stamps: dict[str, str]) -> None:
+def _store(db: Database, pages: list[Indexed]) -> None:
     good = [(one.page, one.rows) for one in pages if one.rows is not None]
     names = [name for name, _ in good]
     sets = ", ".join(f"{column} = :{column}" for column in OF_TEXT)
@@ -216,7 +243,7 @@ def _store(db: Database, pages: list[Indexed], stamps: dict[str, str]) -> None:
         ({"page": name, **rows.page} for name, rows in good),
     )
     tables.search(db, "pages", names)
-    _insert(db, "sources", ({"page": n, "stamp": stamps[n]} | rows.source for n, rows in good))
+    _insert(db, "sources", ({"page": name} | rows.source for name, rows in good))
     _insert(db, "blocks", (row for _, rows in good for row in rows.blocks))
     _insert(db, "entries", (row for _, rows in good for row in rows.entries))
     _insert(db, "oddities", (row for _, rows in good for row in rows.oddities))
@@ -248,15 +275,10 @@ def _name_djs(db: Database) -> None:
         folded: min((-count, writing) for writing, count in counts.items())[1]
         for folded, counts in writings.items()
     }
-    wrong = [
-        (names[dj.casefold()], page, position)
-        for dj, page, position in db.execute(
-            "SELECT dj, page, position FROM blocks WHERE dj IS NOT NULL"
-        )
-        if dj != names[dj.casefold()]
-    ]
+    found = db.execute("SELECT DISTINCT dj FROM blocks WHERE dj IS NOT NULL").fetchall()
+    wrong = [(names[dj.casefold()], dj) for (dj,) in found if dj != names[dj.casefold()]]
     for table in ("blocks", "entries"):
-        _many(db, f"UPDATE {table} SET dj = ? WHERE page = ? AND position = ?", wrong)
+        _many(db, f"UPDATE {table} SET dj = ? WHERE dj = ?", wrong)
     db.execute("DELETE FROM djs")
     db.execute(
         "INSERT INTO djs SELECT dj, count(*), count(DISTINCT b.page), sum(play_count),"
@@ -290,7 +312,7 @@ def _update_date_checks(db: Database, jobs_db: Database, noted: date_checks.Note
 
 
 def _warn(db: Database, strays: int) -> None:
-    if strays:
+    if strays > 0:  # fewer than none where a folder of results is a link
         warn(f"{strays} results have no page in jobs.db and are left out; make discover adds them")
     for reason in ("result_missing", "verified_unused"):  # a damaged one has a line of its own
         what = reviews.REASONS[reason]

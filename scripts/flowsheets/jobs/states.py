@@ -301,9 +301,11 @@ def without_result(db: Database, data_root: Path) -> Iterator[PageId]:
             yield page
 
 
-def all_rows(db: Database) -> Iterator[dict[str, Any]]:
-    """Every row, in (pdf_path, page_number) order."""
-    yield from db.table("jobs").rows_where(order_by="pdf_path, page_number")
+def verified(db: Database) -> list[dict[str, Any]]:
+    """The rows of pages that a person verified, in (pdf_path, page_number) order."""
+    columns = {"verified_path", "verified_at"} & set(db["jobs"].columns_dict)
+    where = " OR ".join(f"coalesce({column}, '') <> ''" for column in sorted(columns))
+    return list(db.table("jobs").rows_where(where or "0", order_by="pdf_path, page_number"))
 
 
 def is_out(db: Database, page: PageId, batch_id: str | None) -> bool:

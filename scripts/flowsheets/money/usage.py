@@ -45,6 +45,7 @@ _INDEXES = (
     "CREATE UNIQUE INDEX IF NOT EXISTS idx_usage_now"
     " ON usage(pdf_path, page_number, requested_at) WHERE batch_id IS NULL",
     "CREATE INDEX IF NOT EXISTS idx_usage_model ON usage(model, requested_at)",
+    "CREATE INDEX IF NOT EXISTS idx_usage_page ON usage(pdf_path, page_number)",
 )
 
 # In the order of `Tokens`.
