@@ -221,8 +221,8 @@ bench: | $(installed) ## what a page costs in render, build and fetch  PAGES= GR
 	@PYTHONPATH=scripts $(venv) tests/bench.py --pages $(call quote,PAGES) --growth $(call quote,GROWTH)
 
 .PHONY: explore
-explore: | $(installed) $(emulator) $(vertex) ## anything in any order, at random: is a page lost or billed twice?  MINUTES= SEED=
-	@PYTHONPATH=scripts:tests $(venv) tests/explore.py --minutes $(call quote,MINUTES) --seed $(call quote,SEED)
+explore: | $(installed) $(emulator) $(vertex) ## anything in any order, at random: is a page lost or billed twice?  MINUTES= SEED= DOOR=vertex
+	@PYTHONPATH=scripts:tests $(venv) tests/explore.py --minutes $(call quote,MINUTES) --seed $(call quote,SEED) --door $(call quote,DOOR)
 
 .PHONY: lint
 lint: | $(installed) $(emulator) $(browser) $(chromium) $(vertex) ## ruff and mypy

@@ -17,7 +17,7 @@ from google.genai import errors
 
 from emulator_process import Emulator
 from flowsheets.errors import Problem
-from flowsheets.gemini import calls, client, developer
+from flowsheets.gemini import calls, client, developer, real_time
 from flowsheets.gemini.calls import ApiProblem
 from flowsheets.gemini.operation import Counts, Operation
 from middlebox import Middlebox, running_middlebox
@@ -237,7 +237,7 @@ def test_a_server_that_never_answers_gets_a_paid_call_once(
     middlebox: Middlebox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A read time-out may be a response that was paid for: the SDK must not repeat it."""
-    monkeypatch.setattr(calls, "RESPONSE_SECONDS", 1)
+    monkeypatch.setattr(real_time, "RESPONSE_SECONDS", 1)
     middlebox.hold = 1.7
     with pytest.raises(ApiProblem, match="no answer in time") as caught:
         calls.generate(MODEL, REQUEST)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -214,7 +215,8 @@ def _problem(bucket: str, error: BaseException) -> ApiProblem:
 
     where, said = f"Cloud Storage, {bucket}", shortened(error, QUOTED)
     if isinstance(error, GoogleAPICallError):
-        return _refusal(where, int(error.code or 0), shortened(error.message or said, QUOTED))
+        message = re.sub("^[A-Z]+ http[^ ]+: ", "", error.message or str(error))
+        return _refusal(where, int(error.code or 0), shortened(message, QUOTED))
     if isinstance(error, InvalidResponse):
         return _refusal(where, int(error.response.status_code), said)
     if isinstance(error, GoogleAuthError) and not isinstance(error, TransportError):

@@ -292,7 +292,12 @@ class Vertex:
         if not self.bucket:
             return None
         place, root = self._place(display_name)
-        return output.as_job(place, root, f"{root}/{REQUESTS}", display_name)
+        try:
+            return output.as_job(place, root, f"{root}/{REQUESTS}", display_name)
+        except ApiProblem as problem:
+            if problem.code != 404:
+                raise
+            return None  # there is no such bucket
 
 
 def by_settings() -> Vertex | None:
