@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -376,6 +377,30 @@ def test_pages_that_are_given_back_leave_nothing_in_the_bucket(
     ready.good("batch-rescue", f"ID={ready.folders()[0].name}")
     assert in_bucket(api, ready) == []
     assert ready.statuses() == ["rendered"] * 3
+
+
+def test_a_folder_that_is_lost_is_made_again_and_its_door_is_known_by_the_jobs_name(
+    ready: Station,
+) -> None:
+    batch_id = ready.submitted()
+    ended(ready, batch_id)
+    shutil.rmtree(ready.folders()[0])
+    fetched = ready.make("batch-fetch", BATCH_BUCKET="")
+    assert f"fetched {batch_id} 3 pages: 3 completed" in fetched.stdout
+    assert ready.statuses() == ["completed"] * 3
+
+
+def test_a_manifest_and_a_journal_that_are_lost_are_no_reason_to_pay_again(
+    ready: Station, emulator: Emulator
+) -> None:
+    before = len(emulator.ledger()["batches"])
+    emulator.faults(create_503_after=1, listing_lag=2)
+    ready.make("batch-submit", SUBMIT_GRACE="600")
+    (ready.folders()[0] / "journal.jsonl").unlink()
+    wait_for(lambda: "SUCCEEDED" in ready.make("batch-status", SUBMIT_GRACE="600").stdout)
+    ready.make("batch-fetch", SUBMIT_GRACE="600")
+    assert ready.statuses() == ["completed"] * 3
+    assert len(emulator.ledger()["batches"]) == before + 1
 
 
 # --- both doors ---------------------------------------------------------------------------------

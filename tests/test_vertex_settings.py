@@ -1,5 +1,7 @@
 """Vertex AI's settings: what is missing or contradicts is one line before anything is built."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ from emulator_process import Emulator
 from flowsheets import settings
 from flowsheets.errors import Problem
 from flowsheets.gemini import client
-from station import Station
+from station import TOP, Station
 from vertex_door import vertex_door
 
 
@@ -101,3 +103,51 @@ def test_vertex_ais_client_has_project_place_and_credentials_and_no_key(
     assert (made.vertexai, made.api_key, made.project) == (True, None, "my-project")
     assert made.location == "us-central1"
     assert made._credentials is client.credentials()
+
+
+def test_the_address_is_its_own_or_else_the_other_doors(
+    station: Station, emulator: Emulator, tmp_path: Path
+) -> None:
+    station.door = vertex_door(emulator, tmp_path)
+    station.rendered(1)
+    station.base_url = emulator.url
+    assert "1 completed" in station.good("process", GOOGLE_VERTEX_BASE_URL="")
+
+
+def test_a_place_that_does_not_serve_the_model_gives_the_pages_back(
+    station: Station, emulator: Emulator, tmp_path: Path
+) -> None:
+    station.door = vertex_door(emulator, tmp_path)
+    station.rendered(1)
+    said = station.error("batch-submit", GOOGLE_CLOUD_LOCATION="us-central1")
+    assert "does not exist" in said
+    assert station.statuses() == ["rendered"]
+
+
+@pytest.mark.parametrize(
+    ("dotenv", "environment", "asked"),
+    [
+        ("", {}, False),
+        ("GOOGLE_GENAI_USE_VERTEXAI=true", {}, True),
+        ("export GOOGLE_GENAI_USE_VERTEXAI = '1'", {}, True),
+        ("GOOGLE_GENAI_USE_ENTERPRISE=True  # new", {}, True),
+        ("# GOOGLE_GENAI_USE_VERTEXAI=true", {}, False),
+        ("GOOGLE_GENAI_USE_VERTEXAI=false", {}, False),
+        ("", {"GOOGLE_GENAI_USE_VERTEXAI": "yes"}, True),
+        ("GOOGLE_GENAI_USE_VERTEXAI=true", {"GOOGLE_GENAI_USE_VERTEXAI": ""}, False),
+    ],
+)
+def test_make_installs_what_it_needs_where_the_flag_is_set(
+    tmp_path: Path, dotenv: str, environment: dict[str, str], asked: bool
+) -> None:
+    (tmp_path / ".env").write_text(dotenv + "\n")
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    said = subprocess.run(
+        ["make", "-s", "-f", str(TOP / "Makefile"), "--eval=asked: ; @echo '$(asked)'", "asked"],
+        cwd=tmp_path,
+        env=kept | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert ("vertex-installed" in said) == asked
