@@ -31,7 +31,7 @@ class Api:
         self.on_upload: Exception | None = None
         self.on_create: list[Exception | None] = []
 
-    def upload(self, requests: Path, name: str) -> str:
+    def upload(self, requests: Path, name: str, sent: object) -> str:
         self.asked.append("upload")
         if self.on_upload:
             raise self.on_upload

@@ -12,8 +12,8 @@ import pytest
 
 from emulator_process import Emulator, wait_for
 from emulator_vertex import BUCKET, JOBS, client, names, put
+from flowsheets.gemini.inputs import image_name, key_reader
 from flowsheets.gemini.rows import Mismatch, Request
-from flowsheets.gemini.vertex import Vertex, image_name
 from station import PDF, Station, billed
 from vertex_door import PLACE, proven, vertex_door
 
@@ -463,7 +463,7 @@ def row(key: Any, *uris: str) -> dict[str, Any]:
 
 
 def test_a_row_belongs_to_the_request_that_its_key_and_its_image_name() -> None:
-    read = Vertex("p", "global", "gs://b/x").key_reader("vb", SENT)
+    read = key_reader("vb", SENT)
     images = [f"gs://b/x/vb/images/{image_name(one)}" for one in SENT]
     assert images[0] == "gs://b/x/vb/images/00000-x-page-page-01.png"
     assert read(row("vb-00001", images[1])) == "vb-00001"

@@ -33,6 +33,8 @@ gemini/    the Gemini API
   door       the doors, one small set of calls, and which one it is
   developer  the Developer API
   vertex     Vertex AI
+  caches     prompt caches of the Developer API
+  inputs     what a batch on Vertex AI puts into its bucket
   bucket     Cloud Storage, call by call
   output     what a job of Vertex AI has written
   rows       which request a row of the results belongs to

@@ -20,6 +20,8 @@ TESTS = {
     "gemini/client": ("client", "process", "faults"),
     "gemini/door": ("client", "send"),
     "gemini/bucket": ("vertex",),
+    "gemini/caches": ("caching", "sdk_caching", "client"),
+    "gemini/inputs": ("vertex", "vertex_walk"),
     "gemini/output": ("vertex",),
     "gemini/real_time": ("client", "sdk_realtime"),
     "gemini/rows": ("vertex", "results"),

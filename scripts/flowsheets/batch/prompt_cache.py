@@ -16,8 +16,8 @@ from flowsheets import clock
 from flowsheets.batch.folder import Batch, batch_folders, load_batch, new_name
 from flowsheets.errors import Problem
 from flowsheets.gemini import door
+from flowsheets.gemini.caches import PromptCache
 from flowsheets.gemini.client import ApiProblem
-from flowsheets.gemini.developer import PromptCache
 from flowsheets.jobs import database
 from flowsheets.money import estimate, storage
 from flowsheets.page.request import prompt

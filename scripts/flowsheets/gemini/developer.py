@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from flowsheets import settings
 from flowsheets.gemini import client, real_time
+from flowsheets.gemini.caches import create_cache as create_cache
+from flowsheets.gemini.caches import delete_cache as delete_cache
+from flowsheets.gemini.caches import delete_caches as delete_caches
+from flowsheets.gemini.caches import renew_cache as renew_cache
 from flowsheets.gemini.operation import Operation
 from flowsheets.gemini.problem import ApiProblem
 from flowsheets.gemini.reply import (
@@ -38,7 +42,7 @@ from flowsheets.gemini.transfer import (
 
 NAME, LETTER, bucket = "developer", "", ""
 ACCOUNT, WHOSE = "GEMINI_API_KEY", "key"
-LISTED_AT_ONCE = 100  # batches, or caches, a page of the listing
+LISTED_AT_ONCE = 100  # batches a page of the listing
 # The second where the API refuses the first, as it did for some in 2025 (python-genai #1547).
 MIME_TYPES = ("application/jsonl", "text/plain")
 
@@ -259,62 +263,3 @@ def key_reader(display_name: str, sent: Sequence[Request]) -> KeyReader:
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """A key is there once."""
     return False
-
-
-# --- prompt caches ------------------------------------------------------------------------------
-
-
-class PromptCache(NamedTuple):
-    """A prompt that is kept at the API."""
-
-    name: str  # cachedContents/…
-    tokens: int
-
-
-def create_cache(model: str, prompt: str, seconds: int, display_name: str) -> PromptCache:
-    """Keep the prompt at the API for `seconds`; its storage is billed by the hour.
-
-    Raises `ApiProblem` with code 400 where the prompt is below the model's minimum.
-    """
-    from google.genai import types
-
-    sdk = client.open_client()
-    config = types.CreateCachedContentConfig(
-        display_name=display_name, system_instruction=prompt, ttl=f"{seconds}s"
-    )
-    cache = reply_to(lambda: sdk.caches.create(model=model, config=config), "name", str)
-    usage = cache.get("usageMetadata")
-    tokens = usage.get("totalTokenCount") if isinstance(usage, dict) else 0
-    return PromptCache(cache["name"], tokens if isinstance(tokens, int) else 0)
-
-
-def renew_cache(name: str, seconds: int) -> None:
-    """Let a cache live for `seconds` from now. Raises `ApiProblem`, which is `gone` if it died."""
-    from google.genai import types
-
-    sdk = client.open_client()
-    config = types.UpdateCachedContentConfig(ttl=f"{seconds}s")
-    asked(lambda: sdk.caches.update(name=name, config=config))
-
-
-def delete_caches(display_name: str) -> None:
-    """Delete every cache of that name: of those whose create had an unclear end."""
-    from google.genai import types
-
-    sdk = client.open_client()
-
-    def page(token: str | None) -> object:
-        config = types.ListCachedContentsConfig(page_size=LISTED_AT_ONCE, page_token=token)
-        return sdk.caches.list(config=config)
-
-    caches = list(listed(page, "cachedContents"))  # whole, before one of them goes
-    for cache in caches:
-        if cache.get("displayName") == display_name and isinstance(cache.get("name"), str):
-            delete_cache(cache["name"])
-
-
-def delete_cache(name: str) -> None:
-    """Delete a cache; already deleted counts as success."""
-    sdk = client.open_client()
-    with gone_is_fine():
-        asked(lambda: sdk.caches.delete(name=name))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from flowsheets.gemini import developer, vertex
-from flowsheets.gemini.developer import PromptCache
+from flowsheets.gemini.caches import PromptCache
 from flowsheets.gemini.rows import KeyReader, Request
 from flowsheets.gemini.transfer import Downloaded
 from flowsheets.gemini.vertex import Vertex

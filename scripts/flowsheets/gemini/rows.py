@@ -36,13 +36,14 @@ def image_of(row: Any) -> str | None:
     An echo is written anew: keys in another order, nulls for what was not given. Raises `Mismatch`
     where it names two.
     """
-    found = {uri for part in _parts(row) if (uri := _uri(part))}
+    found = {uri for part in parts_of(row) if (uri := _uri(part))}
     if len(found) > 1:
         raise Mismatch(f"names {len(found)} images")
     return found.pop() if found else None
 
 
-def _parts(row: Any) -> list[Any]:
+def parts_of(row: Any) -> list[Any]:
+    """The parts of a row's request, of whatever they are."""
     request = row.get("request") if isinstance(row, dict) else None
     contents = request.get("contents") if isinstance(request, dict) else None
     if not isinstance(contents, list):
@@ -63,14 +64,7 @@ def _uri(part: Any) -> str | None:
 def held_image(row: Any) -> bytes:
     """The image in a row of a requests file. Raises `ValueError` where it holds none."""
     try:
-        data = next(part["inlineData"]["data"] for part in _parts(row) if "inlineData" in part)
+        data = next(part["inlineData"]["data"] for part in parts_of(row) if "inlineData" in part)
         return base64.b64decode(data, validate=True)
     except (StopIteration, LookupError, TypeError) as error:
         raise ValueError("a request without an image") from error
-
-
-def name_image(row: Any, uri: str) -> None:
-    """Where it is, in place of the image itself; its resolution stays beside it."""
-    for part in _parts(row):
-        if "inlineData" in part:
-            part["fileData"] = {"fileUri": uri, "mimeType": part.pop("inlineData")["mimeType"]}

@@ -17,36 +17,24 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
-from flowsheets import files, settings
+from flowsheets import settings
 from flowsheets.errors import Problem
-from flowsheets.gemini import bucket, client, output, real_time
-from flowsheets.gemini.bucket import Bucket, Listing
-from flowsheets.gemini.developer import PromptCache
+from flowsheets.gemini import bucket, client, inputs, output, real_time
+from flowsheets.gemini.bucket import Bucket
+from flowsheets.gemini.caches import PromptCache
+from flowsheets.gemini.inputs import REQUESTS
 from flowsheets.gemini.problem import ApiProblem
 from flowsheets.gemini.reply import asked, listed, reply_to
-from flowsheets.gemini.rows import (
-    KeyReader,
-    Mismatch,
-    Request,
-    held_image,
-    image_of,
-    key_of,
-    name_image,
-)
+from flowsheets.gemini.rows import KeyReader, Request
 from flowsheets.gemini.transfer import Downloaded, landed
 
 if TYPE_CHECKING:
     from google import genai
 
 LISTED_AT_ONCE = 100  # jobs a page of the listing
-IN_MEMORY = 32  # images that are read and sent together
-REQUESTS = "requests.jsonl"
 
 _FIX = {
     "key": "Check GOOGLE_CLOUD_PROJECT, and that your account has the role aiplatform.user there",
@@ -121,30 +109,9 @@ class Vertex:
 
     @_told()
     def upload(self, requests: Path, display_name: str, sent: Sequence[Request]) -> str:
-        """Put the images, and the requests that name them, into the bucket; returns its `gs://…`.
-
-        What was uploaded is uploaded.jsonl, beside requests.jsonl, which keeps the images. What is
-        in the bucket already stays there.
-        """
-        from tqdm import tqdm
-
+        """Put what is sent into the bucket, as `inputs` has it; returns its `gs://…`."""
         place, root = self._place(display_name)
-        names = {one.number: f"{root}/images/{image_name(one)}" for one in sent}
-        uploaded = requests.with_name("uploaded.jsonl")
-        bar = tqdm(total=len(sent), desc="upload", unit=" images", disable=None, leave=False)
-        there = _listed_to_write(place, f"{root}/images/")
-        with bar, files.appearing(uploaded) as file:
-            for rows in _some(requests):
-                images = {names[number]: held_image(row) for number, row in rows}
-                new = {name: one for name, one in images.items() if not there.has(name, one)}
-                place.put_all(new, "image/png")
-                for number, row in rows:
-                    name_image(row, f"gs://{place.name}/{names[number]}")
-                    file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-                bar.update(len(rows))
-        with uploaded.open("rb") as content:
-            place.put(f"{root}/{REQUESTS}", content, "application/jsonl")
-        return f"gs://{place.name}/{root}/{REQUESTS}"
+        return inputs.put(place, root, requests, sent)
 
     @_told()
     def create(self, model: str, file: str, display_name: str) -> dict[str, Any]:
@@ -220,22 +187,7 @@ class Vertex:
 
     def key_reader(self, display_name: str, sent: Sequence[Request]) -> KeyReader:
         """Of a row: by its key and by its image, which must agree; one of them may be missing."""
-        keys = {one.key for one in sent}
-        of_image = {f"/{display_name}/images/{image_name(one)}": one.key for one in sent}
-
-        def read(row: Any) -> str | None:
-            key, uri = key_of(row), image_of(row)
-            if uri is None:
-                return key
-            parts = uri.rpartition(f"/{display_name}/images/")
-            by_image = of_image.get("".join(parts[1:]))
-            if by_image is None:
-                raise Mismatch(f"has an image that was not sent: {uri!r:.100}")
-            if key is not None and key in keys and key != by_image:
-                raise Mismatch(f"has the key {key} and the image of {by_image}")
-            return by_image if key is None else key
-
-        return read
+        return inputs.key_reader(display_name, sent)
 
     def same(self, one: dict[str, Any], other: dict[str, Any]) -> bool:
         """Whether two rows of one key say the same: a row may be written more than once."""
@@ -312,16 +264,6 @@ def by_id(batch_id: str) -> Vertex | None:
     return Vertex(found[1], found[2], "") if found else None
 
 
-def image_name(one: Request) -> str:
-    """The page's own name, fit for a URI; with its index, as PDFs in two folders may be alike."""
-    pdf, _, number = one.page.rpartition("/page-")
-    plain = re.sub("[^A-Za-z0-9._]+", "-", pdf.rpartition("/")[2])[:100]
-    return f"{one.number:05d}-{plain}-page-{number}.png"
-
-
-# --- files ---------------------------------------------------------------------------------------
-
-
 def _of(project: str, file: str) -> tuple[Bucket, str]:
     bucket, _, name = file.removeprefix("gs://").partition("/")
     return Bucket(project, bucket), name.removesuffix("/" + REQUESTS)
@@ -335,27 +277,3 @@ def _name_in(output: str) -> str:
 def _no_job(batch_id: str) -> ApiProblem:
     what = f"lists no job of the name {_name_in(batch_id)}"
     return ApiProblem(what, code=404, unclear=False, where="Vertex AI")
-
-
-def _listed_to_write(place: Bucket, prefix: str) -> Listing:
-    """A bucket that is not there refuses the upload for good, as a 400 does."""
-    try:
-        return place.listed(prefix)
-    except ApiProblem as problem:
-        if problem.code != 404:
-            raise
-        raise ApiProblem(
-            problem.what, problem.fix, code=400, unclear=False, where=problem.where
-        ) from problem
-
-
-def _some(requests: Path) -> Iterator[list[tuple[int, dict[str, Any]]]]:
-    """(index, row) of the requests, some at a time. Raises `Problem` for a file that is damaged."""
-    try:
-        with requests.open("rb") as file:
-            rows = ((number, orjson.loads(raw)) for number, raw in enumerate(file))
-            while some := list(islice(rows, IN_MEMORY)):
-                yield some
-    except (OSError, ValueError) as error:
-        fix = f"Give its pages back: make batch-rescue ID={requests.parent.name}"
-        raise Problem(requests, f"cannot be read ({error})", fix) from error
