@@ -28,7 +28,7 @@ define newline
 
 endef
 # Given to a command, and not exported to it: that would carry out a $(shell ...) in a value.
-unexport LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT PAGES GROWTH MINUTES SEED MODULE
+unexport A B DRAFT LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT PAGES GROWTH MINUTES SEED MODULE
 
 # The handwriting of the samples; none of it is committed.
 fonts := caveat courier-prime covered-by-your-grace gloria-hallelujah homemade-apple \
@@ -142,6 +142,14 @@ index: | $(installed) ## results to flowsheets.db, for browse, review and export
 .PHONY: review
 review: | $(installed) ## the pages to look at first, and why; asks no API  LIMIT=
 	@$(venv) scripts/review.py --limit $(call quote,LIMIT)
+
+.PHONY: truth
+truth: | $(installed) ## pages drawn at random, for people to type  LIMIT= SEED= DRAFT=reading
+	@$(venv) scripts/truth.py --limit $(call quote,LIMIT) --seed $(call quote,SEED) --draft $(call quote,DRAFT)
+
+.PHONY: accuracy
+accuracy: | $(installed) ## how right the readings are, by what people typed; asks no API  FORMAT=json A= B=
+	@$(venv) scripts/accuracy.py --format $(call quote,FORMAT) --a $(call quote,A) --b $(call quote,B)
 
 .PHONY: browse
 browse: PORT ?= 8001
