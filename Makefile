@@ -30,7 +30,7 @@ define newline
 
 endef
 # Given to a command, and not exported to it: that would carry out a $(shell ...) in a value.
-unexport DOOR LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT PAGES GROWTH MINUTES SEED MODULE
+unexport A B DOOR DRAFT LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT PAGES GROWTH MINUTES SEED MODULE
 
 # Vertex AI's library is installed where the environment, or else .env, asks for it.
 ifeq ($(origin GOOGLE_GENAI_USE_VERTEXAI)$(origin GOOGLE_GENAI_USE_ENTERPRISE),undefinedundefined)
@@ -158,6 +158,14 @@ index: | $(installed) ## results to flowsheets.db, for browse, review and export
 .PHONY: review
 review: | $(installed) ## the pages to look at first, and why; asks no API  LIMIT=
 	@$(venv) scripts/review.py --limit $(call quote,LIMIT)
+
+.PHONY: truth
+truth: | $(installed) ## pages drawn at random, for people to type  LIMIT= SEED= DRAFT=reading
+	@$(venv) scripts/truth.py --limit $(call quote,LIMIT) --seed $(call quote,SEED) --draft $(call quote,DRAFT)
+
+.PHONY: accuracy
+accuracy: | $(installed) ## how right the readings are, by what people typed; asks no API  FORMAT=json A= B=
+	@$(venv) scripts/accuracy.py --format $(call quote,FORMAT) --a $(call quote,A) --b $(call quote,B)
 
 .PHONY: browse
 browse: PORT ?= 8001

@@ -22,10 +22,11 @@ from tqdm import tqdm
 
 from flowsheets import settings
 from flowsheets.errors import Command, Count, Problem, warn
-from flowsheets.index import from_jobs, reviews, stamps, tables, texts, update
+from flowsheets.index import from_jobs, reviews, stamps, tables, update
 from flowsheets.index.stamps import Stamp
 from flowsheets.jobs import database, date_checks
 from flowsheets.page import form
+from flowsheets.page.verified import DRAFT
 from flowsheets.settings import Settings
 
 LIMIT = 50
@@ -148,7 +149,7 @@ def _verified(status: str | None, by: str | None, at: str | None) -> str:
     """Who verified the page and when, in a cell."""
     if status is None:
         return ""
-    draft = " (draft)" if status == texts.DRAFT else ""
+    draft = " (draft)" if status == DRAFT else ""
     return f"{by or 'a person'}, {(at or 'no date')[:10]}{draft}"
 
 

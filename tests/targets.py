@@ -23,6 +23,8 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "rebuild": ("rebuild.py",),
     "index": ("index.py",),
     "review": ("review.py --limit $LIMIT",),
+    "truth": ("truth.py --limit $LIMIT --seed $SEED --draft $DRAFT",),
+    "accuracy": ("accuracy.py --format $FORMAT --a $A --b $B",),
     "export": ("export.py",),
 }
 

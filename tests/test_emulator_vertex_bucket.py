@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -334,7 +335,7 @@ def test_refusals_of_the_bucket(api: httpx2.Client, emulator: Emulator) -> None:
 
 @pytest.fixture
 def bucket(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Any:
-    storage = pytest.importorskip("google.cloud.storage")
+    storage = import_module("google.cloud.storage")
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator.url)
     return storage.Client(project=PROJECT, credentials=credentials(emulator)).bucket(BUCKET)
 
@@ -357,7 +358,7 @@ def test_the_library_uploads_lists_downloads_and_deletes(bucket: Any, tmp_path: 
     bucket.blob("lib/l").download_to_filename(back)
     assert back.read_bytes() == large
     assert bucket.blob("lib/l").download_as_bytes(start=10, end=19) == large[10:20]
-    refused = pytest.importorskip("google.api_core.exceptions")
+    refused = import_module("google.api_core.exceptions")
     with pytest.raises(refused.PreconditionFailed):
         bucket.blob("lib/s").upload_from_string(small, if_generation_match=0)
     bucket.blob("lib/l").delete()
@@ -368,8 +369,8 @@ def test_the_library_uploads_lists_downloads_and_deletes(bucket: Any, tmp_path: 
 
 
 def test_the_library_meets_cuts_and_flipped_bytes(bucket: Any, emulator: Emulator) -> None:
-    refused = pytest.importorskip("google.api_core.exceptions")
-    broken = pytest.importorskip("google.cloud.storage.exceptions")
+    refused = import_module("google.api_core.exceptions")
+    broken = import_module("google.cloud.storage.exceptions")
     emulator.faults(object_cut_after=1)
     with pytest.raises(refused.PreconditionFailed):
         bucket.blob("cuts/x").upload_from_string(b"stored", if_generation_match=0)

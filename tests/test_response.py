@@ -353,7 +353,8 @@ def test_two_candidates_with_two_pages_are_none() -> None:
 
 
 def test_the_last_row_that_is_read_is_the_last_that_the_index_takes() -> None:
-    from flowsheets.index import from_results, shapes
+    from flowsheets.index import from_results
+    from flowsheets.page import shapes
 
     page = taken(changed(row_index=schema.LAST_ROW))
     kept = shapes.read(schema.result(page, "m").to_json())

@@ -13,8 +13,9 @@ BELOW = {
     "gemini": BASE | {"page"},
     "money": BASE | {"page"},
     "jobs": BASE | {"page", "money"},
-    "batch": BASE | {"page", "gemini", "money", "jobs"},
-    "index": BASE | {"page", "money", "jobs"},
+    "accuracy": BASE | {"page"},
+    "batch": BASE | {"page", "gemini", "money", "jobs", "accuracy"},
+    "index": BASE | {"page", "money", "jobs", "accuracy"},
 }
 PACKAGE = Path(flowsheets.__file__).parent
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")

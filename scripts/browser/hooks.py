@@ -18,7 +18,7 @@ from browser import bounds, front, search, served, sheet, table
 from flowsheets import settings
 from flowsheets.errors import Problem
 from flowsheets.index.reviews import REASONS
-from flowsheets.index.texts import DRAFT
+from flowsheets.page.verified import DRAFT
 
 hookimpl = pluggy.HookimplMarker("datasette")
 Send = Callable[[dict[str, Any]], Awaitable[None]]

@@ -7,9 +7,9 @@ from typing import Any
 from browser import place
 from browser.front import Row, rows
 from flowsheets import paths
-from flowsheets.index.shapes import kind
 from flowsheets.page import form
 from flowsheets.page.schema import POSITIONS
+from flowsheets.page.shapes import kind
 from flowsheets.paths import PageId
 
 IN_WORDS = {

@@ -23,6 +23,8 @@ page/      one page
   response   the API's response: the page in it, or the reason why there is none
   envelope   the objects in its text, whatever was written around them
   mend       small deviations from the shape, put right and named
+  shapes     its file in every shape that the existing pipeline writes or accepts
+  verified   a page that a person verified: its two files, who and when
 
 gemini/    the Gemini API
   problem    what the API refuses, by what you can do about it
@@ -57,6 +59,24 @@ jobs/      jobs.db
   pdfs       the PDFs that discover has seen, and from which of them each page was drawn
   date_checks  pages whose date contradicts their PDF's name
 
+accuracy/  how right a reading is
+  words      what of a text is compared, strictly and leniently
+  align      which row of one reading is which row of another
+  score      counts of a page that add up, and the figures made of them
+  intervals  how sure a figure is, and two readings of the same pages
+  sample     pages drawn at random for people to type
+  drafts     a page of truth to be filled in
+  truth      what people typed, and which of it counts
+  partial    some texts that a page must have
+  readings   a folder of results, whatever read them
+  sections   readings measured by the truth of one kind: every figure
+  report     all that is said of one folder of readings
+  table      the report as lines on a terminal
+  html       the report as one HTML file (with report.html)
+  cutouts    rows cut out of their scans
+  comparison  two folders of readings, against the truth or each other
+  agreement  how far two readings agree, where no truth is known
+
 batch/     a batch, from pages to results
   folder     its folder: manifest, requests, journal; the batch's state machine, drawn
   build      pages to a folder, within the limits
@@ -74,7 +94,6 @@ batch/     a batch, from pages to results
 index/     flowsheets.db
   tables     its tables and views, and how it is opened
   texts      which file holds a page's text: its result, or what a person verified
-  shapes     a page's file as the index takes it
   stamps     a file's size and time: whether it is the one that was read
   from_results  one text as rows
   artists    artist and track of a row, and by which rule

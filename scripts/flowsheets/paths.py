@@ -46,6 +46,21 @@ def comparisons(data_root: Path) -> Path:
     return data_root / "compare"
 
 
+def truth(data_root: Path) -> Path:
+    """The folder of what people typed, to measure readings by."""
+    return data_root / "truth"
+
+
+def truth_page(data_root: Path, page: PageId) -> Path:
+    """The page as a person typed it, in the result's shape."""
+    return truth(data_root) / _stem(page) / f"{_leaf(page)}.json"
+
+
+def accuracy_report(data_root: Path) -> Path:
+    """The report of `make accuracy`, to be opened in a browser."""
+    return data_root / "accuracy" / "report.html"
+
+
 def png(data_root: Path, page: PageId) -> Path:
     """The page's upright image."""
     return pngs(data_root) / _stem(page) / f"{_leaf(page)}.png"

@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from flowsheets import display
-from flowsheets.index.shapes import KeptPage, KeptQuadrant, kind
 from flowsheets.page import form
+from flowsheets.page.shapes import KeptPage, KeptQuadrant, kind
 
 # Letters that a rule can hold, and then some: the longest row of those pages has 61, over two rules
 # 69, a DJ's name 17, the comments 56. An oddity is a sentence of the model's own.

@@ -10,7 +10,7 @@ import orjson
 
 from flowsheets.index import artists
 from flowsheets.index.doubts import normalised
-from flowsheets.index.shapes import KeptEntry, KeptPage, KeptQuadrant, kind
+from flowsheets.page.shapes import KeptEntry, KeptPage, KeptQuadrant, kind
 
 Row = dict[str, Any]
 

@@ -12,9 +12,10 @@ import orjson
 from sqlite_utils import Database
 
 from flowsheets import display, paths
-from flowsheets.index import doubts, texts
+from flowsheets.index import doubts
 from flowsheets.jobs import date_checks
 from flowsheets.page.schema import POSITIONS
+from flowsheets.page.verified import COMPLETE
 from flowsheets.paths import PageId
 
 # What is wrong with a page's files, whatever its text.
@@ -106,7 +107,7 @@ def refresh(db: Database, max_attempts: int, dated: date_checks.Noted, noted: No
 
 def _verified(db: Database) -> set[str]:
     sql = "SELECT page FROM pages WHERE verified = ?"
-    return {page for (page,) in db.execute(sql, [texts.COMPLETE])}
+    return {page for (page,) in db.execute(sql, [COMPLETE])}
 
 
 def _all(

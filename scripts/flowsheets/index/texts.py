@@ -1,9 +1,8 @@
 """Which file holds a page's text: its result, or what a person verified, whatever was read later.
 
-The existing verifier saves `verifier/<PDF's name>-page<NN>.verified.json` under the data root, with
-`verified_by` where the reviewer was logged in, and `….corrections.json` beside it, whose status is
-draft or complete. jobs.db has the path, absolute or not, maybe of a data root that has moved. A
-result whose `verified_by` is filled is a verified page too, also after `make retry` put it aside.
+jobs.db has the path of the file that the existing verifier saved (page/verified.py), absolute or
+not, maybe of a data root that has moved. A result whose `verified_by` is filled is a verified page
+too, also after `make retry` put it aside.
 """
 
 import os
@@ -17,18 +16,15 @@ import orjson
 from sqlite_utils import Database
 
 from flowsheets import display, paths
-from flowsheets.index import shapes, stamps
+from flowsheets.index import stamps
 from flowsheets.index.doubts import Finding
 from flowsheets.index.from_jobs import Found
-from flowsheets.index.shapes import KeptPage
 from flowsheets.index.stamps import Stamp
 from flowsheets.jobs import states
+from flowsheets.page import shapes, verified
+from flowsheets.page.shapes import KeptPage
 from flowsheets.paths import PageId
 
-COMPLETE, DRAFT = "complete", "draft"
-# The name of a reviewer, from the first of these that is filled.
-NAMES = ("real_name", "dj_name", "username", "user_id", "reviewer_id")
-NAME_LETTERS = 100  # of a reviewer's name that are shown
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 Row = dict[str, Any]
@@ -49,7 +45,7 @@ class Sources(NamedTuple):
         states = [(self.result, *self.result_stamp)] if self.result else []
         more = [*self.aside]
         if self.saved:
-            more += [str(self.saved), str(_corrections(self.saved))]
+            more += [str(self.saved), str(verified.corrections(self.saved))]
         states += [(path, *stamps.of(path)) for path in more]
         if not states and not self.problem:
             return ""
@@ -140,9 +136,9 @@ def read(sources: Sources) -> Text:
     if sources.problem:
         findings.append(Finding("verified_unused", 0, sources.problem))
     candidates = [*_verified_file(sources, findings), *_results_read(sources, findings)]
-    verified = [candidate for candidate in candidates if candidate.verified]
+    checked = [candidate for candidate in candidates if candidate.verified]
     unverified = [c for c in candidates if not c.verified and str(c.path) == sources.result]
-    best = max(verified, key=lambda c: c.at, default=next(iter(unverified), None))
+    best = max(checked, key=lambda c: c.at, default=next(iter(unverified), None))
     if best is None:
         return Text(None, None, None, findings)
     return Text(best.page, best.path, best.verified, findings)
@@ -159,10 +155,10 @@ def _verified_file(sources: Sources, findings: list[Finding]) -> Iterator[_Candi
         findings.append(Finding("verified_unused", 0, display.plain(detail)))
         return
     block = page.verified_by
-    at = _when(block) or shapes.moment(sources.row["at"])
-    who = _who(block) or _who({"reviewer_id": sources.row["by"]})
-    verified = Verified(_status(_corrections(path)), who, _iso(at))
-    yield _Candidate(page, path, verified, at or LONG_AGO)
+    at = verified.when(block) or shapes.moment(sources.row["at"])
+    who = verified.who(block) or verified.who({"reviewer_id": sources.row["by"]})
+    status = verified.status(verified.corrections(path))
+    yield _Candidate(page, path, Verified(status, who, _iso(at)), at or LONG_AGO)
 
 
 def _results_read(sources: Sources, findings: list[Finding]) -> Iterator[_Candidate]:
@@ -177,9 +173,9 @@ def _results_read(sources: Sources, findings: list[Finding]) -> Iterator[_Candid
                 findings.append(Finding("result_damaged", 0, display.plain(detail)))
             continue
         block = page.verified_by
-        at = _when(block)
-        verified = Verified(COMPLETE, _who(block), _iso(at)) if block else None
-        yield _Candidate(page, Path(path), verified, at or LONG_AGO)
+        at = verified.when(block)
+        by = Verified(verified.COMPLETE, verified.who(block), _iso(at)) if block else None
+        yield _Candidate(page, Path(path), by, at or LONG_AGO)
 
 
 def saved(jobs_db: Database, data_root: Path) -> Saved:
@@ -189,15 +185,18 @@ def saved(jobs_db: Database, data_root: Path) -> Saved:
     belongs to the page whose row names it, and to the one that was verified last if two rows do.
     """
     named = _named(jobs_db, data_root)
-    saved = {page: _located(name, _file_name(page), data_root) for page, (name, _) in named.items()}
+    located = {
+        page: _located(name, verified.file_name(page), data_root)
+        for page, (name, _) in named.items()
+    }
     owners: dict[Path, PageId] = {}
     for page, _ in sorted(named.items(), key=lambda one: one[1][1]):  # the last one owns it
-        if path := saved[page][0]:
+        if path := located[page][0]:
             owners[path] = page
-    for page, (path, _) in saved.items():
+    for page, (path, _) in located.items():
         if path and owners[path] != page:
-            saved[page] = (None, f"The file of this page is {owners[path]}'s: {path}.")
-    return saved
+            located[page] = (None, f"The file of this page is {owners[path]}'s: {path}.")
+    return located
 
 
 def _named(jobs_db: Database, data_root: Path) -> dict[PageId, tuple[str, datetime]]:
@@ -207,7 +206,7 @@ def _named(jobs_db: Database, data_root: Path) -> dict[PageId, tuple[str, dateti
     can be of.
     """
     rows = {_page(row): row for row in states.verified(jobs_db)}
-    only = _only_page_of(jobs_db, data_root / "verifier")
+    only = _only_page_of(jobs_db, verified.folder(data_root))
     named = {}
     for page in sorted({*rows, *only}):
         row = rows.get(page, {})
@@ -220,7 +219,7 @@ def _only_page_of(jobs_db: Database, folder: Path) -> dict[PageId, Path]:
     """The files of the folder that can be of one page alone."""
     pages: dict[str, list[PageId]] = {path.name: [] for path in folder.glob("*")}
     for page in states.all_pages(jobs_db) if pages else ():
-        pages.get(_file_name(page), []).append(page)
+        pages.get(verified.file_name(page), []).append(page)
     return {own[0]: folder / name for name, own in pages.items() if len(own) == 1}
 
 
@@ -235,49 +234,15 @@ def _located(named: str, name: str, data_root: Path) -> tuple[Path | None, str |
             f"jobs.db names another page's file as the one that a person verified: {shown}.",
         )
     below = named.rpartition("verifier/")[2]
-    places = (data_root / "verifier" / below, Path(named), data_root / named)
+    places = (verified.folder(data_root) / below, Path(named), data_root / named)
     for path in places:
         if os.path.isfile(path):  # false for a path that no file can have
             return path, None
     return None, f"The file that a person verified is missing: {shown}."
 
 
-def _file_name(page: PageId) -> str:
-    stem = paths.page_name(page).rsplit("/", 2)[-2]
-    return f"{stem}-page{page.page_number:02d}.verified.json"
-
-
 def _page(row: Row) -> PageId:
     return PageId(row["pdf_path"], row["page_number"])
-
-
-def _corrections(saved: Path) -> Path:
-    return saved.with_name(saved.name.replace(".verified.json", ".corrections.json"))
-
-
-def _status(corrections: Path) -> str:
-    """Draft where the file beside a saved page says so, or says nothing that can be read."""
-    try:
-        content = orjson.loads(corrections.read_bytes())
-    except FileNotFoundError:
-        return COMPLETE  # saved, with nothing to correct
-    except (OSError, ValueError):
-        return DRAFT
-    status = content.get("status") if isinstance(content, dict) else None
-    return COMPLETE if status == COMPLETE else DRAFT
-
-
-def _who(block: object) -> str | None:
-    """The reviewer's name in a `verified_by` block."""
-    fields = block if isinstance(block, dict) else {"username": block}
-    for name in NAMES:
-        if shown := display.shortened(str(fields.get(name) or ""), NAME_LETTERS):
-            return shown
-    return None
-
-
-def _when(block: object) -> datetime | None:
-    return shapes.moment(block.get("verified_at")) if isinstance(block, dict) else None
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -23,6 +23,7 @@ from flowsheets.index.from_results import PageRows, Row
 from flowsheets.index.texts import Results, Sources, Text
 from flowsheets.jobs import database, date_checks, states
 from flowsheets.page import dates
+from flowsheets.page.verified import COMPLETE
 from flowsheets.settings import Settings
 
 # Texts in memory at a time, some 60 rows each.
@@ -297,12 +298,12 @@ def _update_date_checks(db: Database, jobs_db: Database, noted: date_checks.Note
             "SELECT page FROM sources JOIN pages USING (page)"
             " WHERE contradiction IS NULL OR verified = ?"
         )
-        right = {name for (name,) in db.execute(sql, [texts.COMPLETE])}
+        right = {name for (name,) in db.execute(sql, [COMPLETE])}
     wrong = db.execute(
         "SELECT pdf_path, page_number, ?, contradiction, coalesce(extracted_at, '')"
         " FROM sources JOIN pages USING (page)"
         " WHERE contradiction IS NOT NULL AND verified IS NOT ?",
-        [date_checks.DATE, texts.COMPLETE],
+        [date_checks.DATE, COMPLETE],
     ).fetchall()
     with database.transaction(jobs_db):
         jobs_db.conn.executemany("INSERT OR IGNORE INTO date_checks VALUES (?, ?, ?, ?, ?)", wrong)

@@ -22,6 +22,7 @@ ENDS = 60  # of a rule, left out: the sheet may lie to the side, and holds a bar
 WRITING = (30, 630)  # from the rule's left end: where an artist's name is; notes are at the right
 SHIFT = 36  # up or down; half a row, so that a block is never fitted a row off
 BETWEEN = (55, 10)  # above a row's rule: what is its own, without the rules
+ASIDE, TAILS = 60, 20  # around a row that is cut out: type letter and tails, and how far it runs on
 
 # How much blacker than its block the rules have to be for the form to count as found, in shares. On
 # the station's pages they are .42 to .95 blacker, and lines between the rules .13 at the most.
@@ -51,17 +52,59 @@ class Block(NamedTuple):
     typed: int
 
 
+Box = tuple[int, int, int, int]  # left, top, right, bottom
+
+
 def blocks(png: Path) -> tuple[Block | None, ...]:
     """Each block of a scan, in the form's order; None where the form is not found.
 
     Raises `OSError` where the image cannot be read.
     """
+    return tuple(_block(side, half) for side, half in _sides(png))
+
+
+def written_rows(png: Path) -> tuple[tuple[int, ...] | None, ...]:
+    """The rows of each block that carry writing, from 0; None where the form is not found.
+
+    Raises `OSError` where the image cannot be read.
+    """
+    return tuple(_written_rows(side, half) for side, half in _sides(png))
+
+
+def shifts(png: Image.Image) -> tuple[int | None, ...]:
+    """How many px lower the rules of each block lie; None where the form is not found."""
+    upright = sheet(png)
+    ruled = [_profile(upright, left + ENDS, right - ENDS) for left, right in COLUMNS]
+    return tuple(_shift(ruled[side], half) for half in (0, 1) for side in (0, 1))
+
+
+def row_box(block: int, row: int, shift: int, to_row: int | None = None) -> Box:
+    """Where a row of a block lies, or the rows up to another one, with what is written above and
+    below the rule and in the type column.
+    """
+    half, side = divmod(block, 2)
+    first, last = (
+        FIRST_RULES[half] + ROW_STEPS[half] * number + shift
+        for number in (row, row if to_row is None else to_row)
+    )
+    left, right = TYPES[side][0] - ASIDE, COLUMNS[side][1] + ASIDE
+    top, bottom = first - ROW_STEPS[half] - TAILS, last + TAILS
+    return max(left, 0), max(round(top), 0), min(right, WIDTH), min(round(bottom), HEIGHT)
+
+
+def _sides(png: Path) -> list[tuple["_Side", int]]:
+    """The side and the half of each block, in the form's order."""
     with Image.open(png) as file:
-        image: Image.Image = file
-        if image.size != (WIDTH, HEIGHT):
-            image = image.convert("L").resize((WIDTH, HEIGHT), Image.Resampling.BOX)
+        image = sheet(file)
         sides = [_side(image, side) for side in (0, 1)]
-    return tuple(_block(sides[side], half) for half in (0, 1) for side in (0, 1))
+    return [(sides[side], half) for half in (0, 1) for side in (0, 1)]
+
+
+def sheet(image: Image.Image) -> Image.Image:
+    """The image at the size that all lengths are for."""
+    if image.size == (WIDTH, HEIGHT):
+        return image
+    return image.convert("L").resize((WIDTH, HEIGHT), Image.Resampling.BOX)
 
 
 class _Side(NamedTuple):
@@ -90,20 +133,43 @@ def _profile(image: Image.Image, left: int, right: int) -> Profile:
 
 
 def _block(side: _Side, half: int) -> Block | None:
-    rules = [round(FIRST_RULES[half] + ROW_STEPS[half] * row) for row in range(ROWS)]
-    fits = {shift: _fit(side.ruled, rules, shift) for shift in range(-SHIFT, SHIFT + 1)}
-    best = max(fits.values())
-    if best < FOUND:
+    shift = _shift(side.ruled, half)
+    if shift is None:
         return None
-    equal = [shift for shift, fit in fits.items() if fit == best]  # a rule is 3 or 4 px thick
-    shift = equal[len(equal) // 2]
-    above, below = BETWEEN
-    bands = [(rule + shift - above, rule + shift - below) for rule in rules]
+    bands = _bands(half, shift)
     return Block(
         written=sum(_is_written(side.written[top:bottom]) for top, bottom in bands),
         shift=shift,
         typed=sum(_has_letter(side.types, top, bottom) for top, bottom in bands),
     )
+
+
+def _written_rows(side: _Side, half: int) -> tuple[int, ...] | None:
+    shift = _shift(side.ruled, half)
+    if shift is None:
+        return None
+    bands = enumerate(_bands(half, shift))
+    return tuple(row for row, (top, end) in bands if _is_written(side.written[top:end]))
+
+
+def _shift(ruled: Profile, half: int) -> int | None:
+    rules = _rules(half)
+    fits = {shift: _fit(ruled, rules, shift) for shift in range(-SHIFT, SHIFT + 1)}
+    best = max(fits.values())
+    if best < FOUND:
+        return None
+    equal = [shift for shift, fit in fits.items() if fit == best]  # a rule is 3 or 4 px thick
+    return equal[len(equal) // 2]
+
+
+def _rules(half: int) -> list[int]:
+    return [round(FIRST_RULES[half] + ROW_STEPS[half] * row) for row in range(ROWS)]
+
+
+def _bands(half: int, shift: int) -> list[tuple[int, int]]:
+    """From where to where above its rule each row of a block is its own."""
+    above, below = BETWEEN
+    return [(rule + shift - above, rule + shift - below) for rule in _rules(half)]
 
 
 def _is_written(row: Profile) -> bool:

@@ -1,4 +1,4 @@
-"""A page's file as the index takes it: every shape that the existing pipeline writes or accepts.
+"""A page's file: every shape that the existing pipeline writes or accepts.
 
 Wider than `page.schema`, which checks a response today: `notes` may hold free words, a
 time may lack its zone, a row's number may be any, a list may be null.
