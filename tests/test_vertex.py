@@ -403,6 +403,34 @@ def test_a_manifest_and_a_journal_that_are_lost_are_no_reason_to_pay_again(
     assert len(emulator.ledger()["batches"]) == before + 1
 
 
+def test_a_comparison_goes_through_it_as_well(ready: Station) -> None:
+    def shown() -> str:
+        said = ready.good("compare", "LIMIT=2")
+        return "" if "Next: make compare" in said else said
+
+    said = wait_for(shown)
+    assert "2 of 2 pages read both ways" in said
+    assert ready.statuses() == ["rendered"] * 3
+
+
+def test_a_rescue_uses_what_was_exported_and_frees_the_others(
+    ready: Station, emulator: Emulator
+) -> None:
+    emulator.faults(line_missing="1", job_cancelling_succeeds=True)
+    batch_id = ready.submitted()
+    ended(ready, batch_id)
+    said = ready.good("batch-rescue", f"ID={batch_id}", "SURE=1")
+    assert "2 used (2 completed, 0 failed), 1 given back" in said
+    assert sorted(ready.statuses()) == ["completed", "completed", "rendered"]
+
+
+def test_a_folder_that_has_lost_its_project_names_the_setting(ready: Station) -> None:
+    ready.make("batch-submit", GOOGLE_VERTEX_BASE_URL="http://127.0.0.1:9", SUBMIT_GRACE="600")
+    (ready.folders()[0] / "journal.jsonl").unlink()
+    said = ready.error("batch-fetch", GOOGLE_GENAI_USE_VERTEXAI="", GOOGLE_CLOUD_PROJECT="")
+    assert said.startswith("Error: GOOGLE_CLOUD_PROJECT: is not set, and a batch was sent")
+
+
 # --- both doors ---------------------------------------------------------------------------------
 
 

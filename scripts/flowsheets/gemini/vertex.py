@@ -26,7 +26,7 @@ from flowsheets.gemini import bucket, client, inputs, output, real_time
 from flowsheets.gemini.bucket import Bucket
 from flowsheets.gemini.caches import PromptCache
 from flowsheets.gemini.inputs import REQUESTS
-from flowsheets.gemini.problem import ApiProblem
+from flowsheets.gemini.problem import ApiProblem, Closed
 from flowsheets.gemini.reply import asked, listed, reply_to
 from flowsheets.gemini.rows import KeyReader, Request
 from flowsheets.gemini.transfer import Downloaded, landed
@@ -215,6 +215,9 @@ class Vertex:
         """A client of this very place: a job's full name of another one would be cut to its number
         by the SDK, and asked for here.
         """
+        if not self.project:  # the folder does not say it any more
+            what = "is not set, and a batch was sent through Vertex AI"
+            raise Closed("GOOGLE_CLOUD_PROJECT", what, "Set it, and GOOGLE_GENAI_USE_VERTEXAI=true")
         return client.open_vertex(self.project, self.location)
 
     def _place(self, display_name: str) -> tuple[Bucket, str]:
