@@ -221,6 +221,20 @@ def test_a_job_that_no_listing_shows_is_adopted_by_its_output(
     assert sum(billed(emulator.ledger()).values()) == before + 3
 
 
+def test_a_job_that_is_known_by_its_output_is_found_again_without_its_folder(
+    ready: Station, emulator: Emulator, api: httpx2.Client
+) -> None:
+    emulator.faults(create_503_after=1, listing_lag=1000)
+    ready.make("batch-submit", SUBMIT_GRACE="600")
+    wait_for(lambda: any("out/" in one for one in in_bucket(api, ready)))
+    ready.make("batch-status")  # adopts it
+    with ready.jobs() as db:
+        assert "gs://" in db.execute("SELECT batch_id FROM jobs").fetchone()[0]
+    shutil.rmtree(ready.folders()[0])
+    assert "3 pages: 3 completed" in ready.make("batch-fetch").stdout
+    assert ready.statuses() == ["completed"] * 3
+
+
 def test_a_create_that_was_refused_is_asked_once(ready: Station, emulator: Emulator) -> None:
     emulator.faults(create_403=True)
     before = len(emulator.ledger()["requests"])

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -262,7 +262,10 @@ def by_settings() -> Vertex | None:
 
 
 def by_id(batch_id: str) -> Vertex | None:
-    """Where a job is that has this full name; None where it is not one of a job."""
+    """Where a job is that has this full name, or is known by this output; None of another id."""
+    if batch_id.startswith("gs://"):
+        bucket_and_prefix = batch_id.rsplit("/", 3)[0]
+        return replace(by_settings() or Vertex("", "", ""), bucket=bucket_and_prefix)
     found = re.match("projects/([^/]+)/locations/([^/]+)/batchPredictionJobs/", batch_id)
     return Vertex(found[1], found[2], "") if found else None
 
