@@ -30,7 +30,7 @@ define newline
 
 endef
 # Given to a command, and not exported to it: that would carry out a $(shell ...) in a value.
-unexport A B DOOR DRAFT LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT PAGES GROWTH MINUTES SEED MODULE
+unexport A B C D E F G H DOOR DRAFT LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT PAGES GROWTH MINUTES SEED MODULE MODEL
 
 # Vertex AI's library is installed where the environment, or else .env, asks for it.
 ifeq ($(origin GOOGLE_GENAI_USE_VERTEXAI)$(origin GOOGLE_GENAI_USE_ENTERPRISE),undefinedundefined)
@@ -45,6 +45,9 @@ asked := $(if $(filter $(yes) $(yes:%="%") $(yes:%='%'),$(flag)),$(vertex))
 fonts := caveat courier-prime covered-by-your-grace gloria-hallelujah homemade-apple \
          kalam nothing-you-could-do patrick-hand permanent-marker reenie-beanie \
          rock-salt schoolbell shadows-into-light
+
+# The letters that were given, an empty one too: its settings are those of .env.
+letters = $(foreach letter,A B C D E F G H,$(if $(filter command environment,$(origin $(letter))),--setting $(letter)=$(call quote,$(letter))))
 
 # With it, Python does not find scripts/flowsheets beside the script that is run.
 unexport PYTHONSAFEPATH
@@ -136,8 +139,13 @@ cost: | $(installed) ## what was spent, by month, model and mode; asks no API  F
 	@$(venv) scripts/cost.py --format $(call quote,FORMAT)
 
 .PHONY: compare
-compare: | $(installed) $(asked) ## the same few pages in both modes, side by side; bills both  LIMIT=
-	@$(venv) scripts/compare.py --limit $(call quote,LIMIT)
+compare: | $(installed) $(asked) ## the same pages in both modes, or under settings; bills each  LIMIT= A="" B="…"
+	@$(venv) scripts/compare.py --limit $(call quote,LIMIT) $(letters)
+
+# The emulator's page reader is a second reader as well.
+.PHONY: second
+second: | $(installed) $(asked) $(if $(filter ocr OCR,$(value MODEL)),$(emulator)) ## pages read again by another model, to see where they differ; changes no result  LIMIT= MODEL=ocr SEED=
+	@$(venv) scripts/second.py --limit $(call quote,LIMIT) --model $(call quote,MODEL) --seed $(call quote,SEED)
 
 .PHONY: retry
 retry: | $(installed) ## finished pages back to the queue, with all their tries  PDF= PAGE= STATUS=failed CODE=

@@ -7,14 +7,14 @@ row beside its scan. With --b two folders are compared, page by page; without tr
 agree. Asks no API, and changes no result.
 """
 
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
-import orjson
 from tqdm import tqdm
 
-from flowsheets import files, paths, settings
+from flowsheets import display, files, paths, settings
 from flowsheets.accuracy import comparison, html, partial, readings, report, sample, table, truth
 from flowsheets.accuracy.partial import PartialPage
 from flowsheets.accuracy.readings import Readings
@@ -31,7 +31,7 @@ from flowsheets.jobs import database
 def main(form: str, a: str, b: str) -> None:
     """Say how right the readings are."""
     data_root = settings.load().data_root
-    folder = readings.folder(a or "results", data_root, "A")
+    folder = readings.folder(a, data_root, "A")
     known = _known(data_root, folder)
     for path, why in known.truth.unusable.items():
         warn(f"{path} {why}: not counted")
@@ -49,16 +49,15 @@ class _Known(NamedTuple):
 
 
 def _known(data_root: Path, folder: Path) -> _Known:
-    verified = texts.saved(database.connect(data_root), data_root)
-    saved = {paths.page_name(page): path for page, (path, _) in verified.items() if path}
+    saved: dict[str, Path] = {}
+    for page, (path, problem) in texts.saved(database.connect(data_root), data_root).items():
+        if path:
+            saved[paths.page_name(page)] = path
+        else:
+            warn(f"{page}: not counted. {problem}")
     found = truth.gather(data_root, saved, sample.read(sample.file(data_root)))
-    by_name: dict[tuple[str, int], list[str]] = {}
-    for name in readings.names(folder):
-        pdf, _, leaf = name.rpartition("/")
-        if leaf.removeprefix("page-").isdigit():
-            key = (pdf.rpartition("/")[2], int(leaf.removeprefix("page-")))
-            by_name.setdefault(key, []).append(name)
-    return _Known(found, partial.gather(data_root, by_name, found.unusable))
+    asked = partial.gather(data_root, lambda: readings.names(folder), found.unusable)
+    return _Known(found, asked)
 
 
 def _measure(known: _Known, folder: Path, data_root: Path, form: str) -> None:
@@ -73,7 +72,7 @@ def _measure(known: _Known, folder: Path, data_root: Path, form: str) -> None:
         return
     for line in table.lines(found):
         click.echo(line)
-    click.echo(f"\nEach wrong row beside its scan: {path}")
+    click.echo(f"\nEach wrong row beside its scan: {display.plain(str(path))}")
 
 
 def _no_truth(found: Truth) -> Problem:
@@ -138,10 +137,12 @@ def _agree(a: Path, b: Path, form: str) -> None:
 def _echo_folders(a: Readings, b: Readings) -> None:
     for name, found in (("A", a), ("B", b)):
         click.echo(f"{name}: {table.readings_line(found)}")
+        for line in table.not_read(found):
+            click.echo(f"{name}: {line}")
 
 
 def _echo_json(content: dict[str, Any]) -> None:
-    click.echo(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode())
+    click.echo(json.dumps(content, indent=2))  # in ASCII: a path may hold bytes that no text has
 
 
 if __name__ == "__main__":

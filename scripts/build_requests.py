@@ -71,10 +71,9 @@ def _build(db: Database, config: Settings, limit: int, paused: Container[PageId]
     if not limit:
         return 0
     basis = estimate.basis(db, config)
-    _say_the_cost(db, config, limit, basis, paused)
-    claimed = states.claim(
-        db, config.data_root, limit, config.max_attempts, "submitted", paused=paused
-    )
+    chosen = states.choose(db, config.data_root, limit, config.max_attempts, paused)
+    _say_the_cost(db, config, len(chosen.waiting), basis)
+    claimed = states.take(db, config.data_root, chosen, "submitted")
     for page in claimed.set_back:
         click.echo(f"{page}: its row was set back, so it is read again; its old result is kept")
     try:
@@ -106,14 +105,11 @@ def _proven(db: Database, config: Settings, limit: int, paused: Container[PageId
     return min(limit, proof.pages_allowed(db, config.data_root, len(pages)))
 
 
-def _say_the_cost(
-    db: Database, config: Settings, limit: int, basis: Basis, paused: Container[PageId]
-) -> None:
+def _say_the_cost(db: Database, config: Settings, pages: int, basis: Basis) -> None:
     """The estimate of the next pages. Raises `Problem` where it may go past MAX_USD."""
-    pages = states.choose(db, config.data_root, limit, config.max_attempts, paused).waiting
     if pages:
-        budget.hold_to_limit(db, config, len(pages))
-        click.echo(estimate.line(config, len(pages), basis))
+        budget.hold_to_limit(db, config, pages)
+        click.echo(estimate.line(config, pages, basis))
 
 
 def _cache_maker(config: Settings, pages: int, basis: Basis) -> CacheMaker | None:

@@ -1,32 +1,35 @@
-"""The same few pages in both modes: tokens and dollars of each, and how far the texts differ.
+"""The same pages read in several ways: tokens and dollars of each, and how far the texts differ.
 
     python scripts/compare.py --limit 5
+    python scripts/compare.py --limit 20 --setting A= --setting B=GEMINI_THINKING=low
 
-Sends waiting pages in a batch and, at once, in real time; run it again until the batch has ended.
-Changes no job and no result: all of it is under compare/, and is shown again later. Each page is
-billed once in each mode.
+Without settings: waiting pages in a batch and, at once, in real time. With them: pages drawn at
+random, under each setting. Run it again until all batches have ended. Changes no job and no result:
+all of it is under compare/, and is shown again later. Each page is billed once in each way.
 """
 
-import shutil
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
-import orjson
 from sqlite_utils import Database
-from tqdm import tqdm
 
-from flowsheets import files, lock, paths, settings
-from flowsheets.batch import budget, build, compare, fetch, proof, results, submit
+from flowsheets import lock, paths, settings
+from flowsheets.accuracy import sample, truth
+from flowsheets.accuracy.truth import TruthPage
+from flowsheets.batch import aside, budget, compare, comparison, draw, letters, proof, verdict
 from flowsheets.batch.compare import Way
-from flowsheets.batch.folder import Batch, Line, batch_folders, load_batch, new_name
-from flowsheets.errors import Command, Count, Problem
-from flowsheets.gemini import calls, door
-from flowsheets.gemini.client import ApiProblem
+from flowsheets.batch.comparison import NAME, Comparison
+from flowsheets.batch.folder import Batch, batch_folders, load_batch, new_name
+from flowsheets.batch.letters import Setting
+from flowsheets.errors import Command, Count, Problem, raise_all
+from flowsheets.gemini import door
+from flowsheets.index import texts
 from flowsheets.jobs import database, states
-from flowsheets.money import estimate, prices, usage
+from flowsheets.money import estimate, prices
 from flowsheets.money.estimate import Basis
+from flowsheets.paths import PageId
 from flowsheets.settings import Settings
 
 LIMIT = 5
@@ -34,44 +37,174 @@ LIMIT = 5
 
 @click.command(cls=Command)
 @click.option("--limit", type=Count("LIMIT", LIMIT), default=LIMIT)
-def main(limit: int) -> None:
-    """Show the same few pages in both modes, side by side."""
+@click.option("--setting", "words", multiple=True, metavar="LETTER=WORDS")
+def main(limit: int, words: tuple[str, ...]) -> None:
+    """Show the same few pages in both modes, or under several settings, side by side."""
+    asked = letters.read(words)
     config = settings.load()
     db = database.connect(config.data_root)
     try:
         with lock.held(config.data_root, "compare"):
-            batch = _last(config.data_root) or _begin(db, config, limit)
-            if batch.open and not _go_on(batch, db, config):
-                return
-            _show(batch)
+            if asked:
+                _of_settings(db, config, limit, asked)
+            else:
+                _go_on_or_begin(db, config, limit)
     except lock.Held as busy:
         raise Problem("compare", f"{busy.holder} is at it", "Wait for it") from busy
 
 
-def _last(data_root: Path) -> Batch | None:
-    """The comparison that is under way, or the one that was finished last."""
-    folders = batch_folders(data_root, paths.comparisons)
+def _go_on_or_begin(db: Database, config: Settings, limit: int) -> None:
+    """What is under way, else what ended last, else both modes from the beginning."""
+    both, others = _both_modes(config), comparison.all_of(config)
+    if under_way := _under_way(others):
+        _go_on_with_settings(under_way, db, config)
+    elif others and not (both and (both.open or both.name > others[-1].folder.name)):
+        _show_settings(_same(others, others[-1].facts), db, config)
+    else:
+        batch = both or _begin(db, config, limit)
+        if not batch.open or _go_on(batch, db, config):
+            _show(batch)
+
+
+# --- settings by letter -------------------------------------------------------------------------
+
+
+def _of_settings(db: Database, config: Settings, limit: int, asked: list[Setting]) -> None:
+    others = comparison.all_of(config)
+    if under_way := _under_way(others):
+        if under_way.given != {one.letter: one.given for one in asked}:
+            raise _another(under_way.folder, str(under_way))
+        _go_on_with_settings(under_way, db, config)
+        return
+    both = _both_modes(config)
+    if both and both.open:
+        raise _another(both.folder, "both modes")
+    done = _same(others, [one.facts for one in asked])
+    left = limit - sum(one.limit for one in done)
+    if left <= 0:
+        _show_settings(done, db, config)
+        return
+    begun = _begin_with_settings(db, config, asked, left, done, others)
+    _go_on_with_settings(begun, db, config)
+
+
+def _another(folder: object, what: str) -> Problem:
+    fix = f"make compare goes on with it; to give it up, remove {folder}"
+    return Problem("compare", f"one of {what} is under way", fix)
+
+
+def _under_way(others: list[Comparison]) -> Comparison | None:
+    return next((one for one in reversed(others) if one.open), None)
+
+
+def _same(others: list[Comparison], facts: object) -> list[Comparison]:
+    """The comparisons of the same settings: each has other pages than those before it."""
+    return [one for one in others if one.facts == facts]
+
+
+def _begin_with_settings(
+    db: Database,
+    config: Settings,
+    asked: list[Setting],
+    limit: int,
+    done: list[Comparison],
+    others: list[Comparison],
+) -> Comparison:
+    door.now().check("batch")
+    proof.refuse_unproven(db)
+    known = {page for one in done for page in one.pages}
+    with_truth = _truth(db, config.data_root)
+    drawn = draw.pages(
+        db, config.data_root, limit, config.max_attempts, with_truth=with_truth, known=known
+    )
+    if not drawn.pages:
+        more = "more " if done else ""
+        raise Problem("compare", f"no {more}page has an image", "make render, or a smaller LIMIT")
+    before = comparison.read_before(others, asked, drawn.pages, config.data_root)
+    new = [one for one in asked if one.letter not in before]
+    budget.hold_each(db, config, len(drawn.pages), [(one.config, one.mode) for one in new])
+    click.echo(str(drawn))
+    if before:
+        click.echo(f"read before, and not asked for again: {', '.join(before)}")
+    if new:
+        click.echo(_estimate_of_settings(db, new, len(drawn.pages)))
+    return comparison.begin(config, asked, drawn.pages, limit, before)
+
+
+def _estimate_of_settings(db: Database, asked: list[Setting], pages: int) -> str:
+    bases = [(one, estimate.basis(db, one.config)) for one in asked]
+    costs = {
+        one.letter: estimate.cost(one.config.model, one.mode, pages, basis.usual)
+        for one, basis in bases
+    }
+    known = {letter: usd for letter, usd in costs.items() if usd is not None}
+    each = ", ".join(f"{letter} {prices.dollars(usd)}" for letter, usd in known.items())
+    unknown = [letter for letter in costs if letter not in known]
+    without = f"; no price is known for {', '.join(unknown)}" if unknown else ""
+    thinking = "" if all(basis.known for _, basis in bases) else ", and thinking on top"
+    return (
+        f"estimate: {pages} pages under {len(asked)} setting{'s' * (len(asked) > 1)}, about"
+        f" {prices.dollars(sum(known.values()))}{f' ({each})' if each else ''}{thinking}{without}"
+    )
+
+
+def _go_on_with_settings(one: Comparison, db: Database, config: Settings) -> None:
+    problems = comparison.go_on(one, db)
+    _show_settings(_same(comparison.all_of(config), one.facts), db, config)
+    raise_all(problems)
+
+
+def _show_settings(rounds: list[Comparison], db: Database, config: Settings) -> None:
+    came = verdict.came(rounds)
+    pages = {page for one in rounds for page in one.pages}
+    known = {p: one for p, one in _truth(db, config.data_root).items() if p in pages}
+    waiting = sum(1 for _ in states.waiting(db, config.max_attempts))
+    places = ", ".join(str(one.folder) for one in rounds)
+    kinds = Counter(one.kind for one in known.values())
+    said = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    click.echo(f"{len(pages)} pages of {places}; with truth: {said or 'none'}")
+    pages_of_truth = {page: one.page for page, one in known.items()}
+    lines = [*verdict.legend(came), *verdict.table(came, pages_of_truth, waiting)]
+    for line in (*lines, *verdict.remarks(came)):
+        click.echo(line)
+    if any(one.open for one in rounds):
+        click.echo("Next: make compare, to finish")
+        return
+    click.echo(f"{verdict.sentence(came, pages_of_truth)}.")
+    click.echo("To compare these settings anew, remove that folder; for more pages, a larger LIMIT")
+
+
+def _truth(db: Database, data_root: Path) -> dict[PageId, TruthPage]:
+    """What people typed, by page."""
+    files = texts.saved(db, data_root).items()
+    saved = {paths.page_name(page): path for page, (path, _) in files if path}
+    found = truth.gather(data_root, saved, sample.read(sample.file(data_root)))
+    by_name = {one.name: one for one in found.pages}
+    pages = states.all_pages(db)
+    return {page: by_name[name] for page in pages if (name := paths.page_name(page)) in by_name}
+
+
+# --- both modes ---------------------------------------------------------------------------------
+
+
+def _both_modes(config: Settings) -> Batch | None:
+    """The comparison of both modes that is under way, or the one that was finished last."""
+    folders = batch_folders(config.data_root, paths.comparisons)
     batches = [load_batch(folder) for folder in folders]
     return next((b for b in reversed(batches) if b.open or b.last("settled")), None)
 
 
 def _begin(db: Database, config: Settings, limit: int) -> Batch:
     door.now().check("batch")
+    proof.refuse_unproven(db)
     pages = states.choose(db, config.data_root, limit, config.max_attempts).waiting
-    pages = pages[: proof.pages_allowed(db, config.data_root, len(pages))]
     if not pages:
         raise Problem("compare", "no page waits", "make render, or make retry a page")
     basis = estimate.basis(db, config)
     budget.hold_to_limit(db, config, len(pages), ("batch", "realtime"))
     click.echo(_estimate(config, len(pages), basis))
-    for part in paths.comparisons(config.data_root).glob(".*.part"):  # a kill left it
-        shutil.rmtree(part, ignore_errors=True)
     folder = paths.comparisons(config.data_root) / new_name(datetime.now(UTC), door.now().LETTER)
-    with tqdm(total=len(pages), desc="build", unit=" pages", disable=None, leave=False) as bar:
-        built = build.write_folder(folder, pages, config, None, bar)
-    if built is None:
-        raise Problem("compare", "the pages' images are gone", "make render")
-    return load_batch(folder)
+    return aside.begin(folder, pages, config)
 
 
 def _estimate(config: Settings, pages: int, basis: Basis) -> str:
@@ -84,64 +217,20 @@ def _estimate(config: Settings, pages: int, basis: Basis) -> str:
 
 def _go_on(batch: Batch, db: Database, config: Settings) -> bool:
     """One step further; whether all answers are there."""
-    if not batch.bound:
-        submit.send(batch, None, config)
-    _ask_now(batch, compare.model(batch), db)
-    try:
-        operation = fetch.ask(batch)
-        has_file = fetch.have_file(batch) or fetch.download(batch, operation)
-        proof.note(db, batch)
-    except ApiProblem as problem:
-        if not problem.gone:
-            raise
-        raise Problem(
-            batch.batch_id,
-            f"it, or its result file, is gone ({problem.what})",
-            f"make compare tries again; to give it up and compare anew, remove {batch.folder}",
-        ) from problem
-    if not operation.ended or (fetch.must_have_file(operation) and not has_file):
-        click.echo(f"{batch.batch_id} is {operation.state}. Next: make compare, to finish")
-        return False
-    if not has_file:
-        submit.clean_up(batch)
-        batch.add("refused", reason=operation.state)
-        raise Problem(batch.batch_id, f"ended as {operation.state}", "make compare begins anew")
-    with database.transaction(db):  # whatever the file is worth, it was billed
-        usage.note(db, (usage.row(paid) for paid in compare.of_batch(batch).paid))
-    check = results.check_file(batch)
-    if check.faults:
-        raise Problem(batch.responses, check.faults[0], "Look at it, or remove the folder")
-    submit.clean_up(batch)
-    batch.add("settled")
-    return True
-
-
-def _ask_now(batch: Batch, model: str, db: Database) -> None:
-    """The same requests in real time, one after the other; each answer is kept as it came."""
-    requests = (batch.folder / "requests.jsonl").open("rb")
-    with requests, tqdm(batch.lines, "real time", unit=" pages", disable=None, leave=False) as bar:
-        for line, raw in zip(bar, requests, strict=True):
-            if not compare.asked(batch, line["index"]):
-                _ask_one(batch, line, orjson.loads(raw)["request"], model)
-    with database.transaction(db):
-        usage.note(db, (usage.row(paid) for paid in compare.of_real_time(batch).paid))
-
-
-def _ask_one(batch: Batch, line: Line, request: dict[str, Any], model: str) -> None:
-    saved = compare.real_time_answer(batch, line["index"], states.now())
-    try:
-        with files.appearing(saved, reserve=files.ANSWER_BYTES) as file:
-            file.write(calls.generate(model, request))
-    except ApiProblem as problem:
-        if problem.stops_the_run:
-            raise
-        # It may have been paid for: it is not asked again.
-        batch.add("real_time_failed", index=line["index"], reason=problem.what)
+    aside.send(batch, config, NAME)
+    compare.ask_now(batch, db)
+    if aside.go_on(batch, db, config, NAME):
+        return True
+    click.echo(aside.says(batch, NAME))
+    return False
 
 
 def _show(batch: Batch) -> None:
     now, later = compare.of_real_time(batch), compare.of_batch(batch)
-    click.echo(f"{len(batch.lines)} pages of {batch.folder}, {compare.model(batch)}")
+    click.echo(
+        f"{len(batch.lines)} pages of {batch.folder}, {compare.model(batch)},"
+        f" prompt {batch.asked['prompt']}"
+    )
     names = ("answers", "tokens in", "cached", "tokens out", "thinking", "dollars")
     click.echo(f"{'way':<10}" + "".join(f"{name:>12}" for name in names))
     for name, way in (("real time", now), ("batch", later)):

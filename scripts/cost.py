@@ -17,10 +17,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import orjson
+from sqlite_utils import Database
 
 from flowsheets import settings
 from flowsheets.batch.folder import Batch, batch_folders, load_journal
@@ -28,7 +29,6 @@ from flowsheets.errors import Command, OneOf, Problem, warn
 from flowsheets.jobs import database
 from flowsheets.money import estimate, prices, storage, usage
 from flowsheets.money.storage import Kept
-from flowsheets.paths import PageId
 
 MODES = {"realtime": "real time", "batch": "batch", "flex": "flex"}
 COUNTS = usage.Tokens._fields[:4]  # the total is their sum
@@ -40,7 +40,7 @@ Group = tuple[str, str, str]  # month (UTC), model as asked for, mode
 class Spent:
     """Responses added up. `usd` and `real_time` are dollars of those whose price is known."""
 
-    pages: set[PageId] = field(default_factory=set)
+    pages: int = 0
     responses: int = 0
     tokens: Counter[str] = field(default_factory=Counter)
     without_price: int = 0
@@ -56,7 +56,7 @@ class Spent:
         """The row of the books; dollars are null where no response has a known price."""
         known = self.without_price < self.responses
         return {
-            "pages": len(self.pages),
+            "pages": self.pages,
             "answers": self.responses,  # the names in the books stay as they were
             **{name: self.tokens[name] for name in COUNTS},
             "answers_without_price": self.without_price,
@@ -67,42 +67,62 @@ class Spent:
         }
 
 
+class Books(NamedTuple):
+    """What was spent, by month, model and mode, by mode, and in all."""
+
+    groups: dict[Group, Spent]
+    modes: dict[str, Spent]
+    all: Spent
+
+
 @click.command(cls=Command)
 @click.option("--format", "wanted", type=OneOf("FORMAT", "json", "csv"), default="")
 def main(wanted: str) -> None:
     """Show what was spent, by month, model and mode."""
     config = settings.load()
     db = database.connect(config.data_root)
-    groups: dict[Group, Spent] = {}
-    for answer, usd, price_list in usage.noted(db):
-        group = (answer.requested_at[:7], answer.model, answer.mode)
-        _add(groups.setdefault(group, Spent()), answer, usd, price_list)
-        usage.warn_of_other_models([answer])
+    books = _books(db)
     kept = [*_of_batches(config.data_root), *storage.kept(db)]
-    _SHOW[wanted](groups, kept)
-    for model, mode in sorted({(model, mode) for _, model, mode in groups}):
+    _SHOW[wanted](books, kept)
+    for model, mode in sorted({(model, mode) for _, model, mode in books.groups}):
         said = prices.remark(model, mode)
         if said:
             warn(said)
 
 
-def _show_json(groups: dict[Group, Spent], kept: list[Kept]) -> None:
-    totals = {mode: _sum(groups, mode).columns() for mode in MODES if _sum(groups, mode).responses}
-    totals["all"] = _sum(groups).columns()
-    everything = {"rows": _rows(groups), "totals": totals, "storage": _storage(kept)}
+def _books(db: Database) -> Books:
+    sums = usage.sums(db)
+    usage.warn_of_other_models(sums)
+    groups: dict[Group, Spent] = {}
+    for (month, model, mode), pages in usage.pages_by(db, "month", "model", "mode").items():
+        groups[month, model, mode] = Spent(pages)
+    for one in sums:
+        _add(groups[one.day[:7], one.model, one.mode], one)
+    totals = {
+        mode: _sum(pages, [spent for key, spent in groups.items() if key[2] == mode])
+        for (mode,), pages in usage.pages_by(db, "mode").items()
+    }
+    (pages,) = usage.pages_by(db).values() or (0,)
+    return Books(groups, totals, _sum(pages, groups.values()))
+
+
+def _show_json(books: Books, kept: list[Kept]) -> None:
+    totals = {mode: books.modes[mode].columns() for mode in MODES if mode in books.modes}
+    totals["all"] = books.all.columns()
+    everything = {"rows": _rows(books.groups), "totals": totals, "storage": _storage(kept)}
     click.echo(orjson.dumps(everything, option=orjson.OPT_INDENT_2))
 
 
-def _show_csv(groups: dict[Group, Spent], kept: list[Kept]) -> None:
+def _show_csv(books: Books, kept: list[Kept]) -> None:
     names = ["month", "model", "mode", *Spent().columns()]
     writer = csv.DictWriter(sys.stdout, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows([*_rows(groups), *_storage_rows(kept)])
+    writer.writerows([*_rows(books.groups), *_storage_rows(kept)])
 
 
-def _show_table(groups: dict[Group, Spent], kept: list[Kept]) -> None:
-    if groups:
-        _show(groups)
+def _show_table(books: Books, kept: list[Kept]) -> None:
+    if books.groups:
+        _show(books)
     else:
         click.echo("no response was billed yet. Next: make estimate")
     _show_storage(kept)
@@ -118,42 +138,38 @@ def _rows(groups: dict[Group, Spent]) -> list[dict[str, Any]]:
     ]
 
 
-def _add(spent: Spent, answer: usage.Answer, usd: float | None, price_list: str | None) -> None:
-    spent.pages.add(answer.page)
-    spent.responses += 1
-    if answer.tokens:
-        spent.tokens.update({name: getattr(answer.tokens, name) for name in COUNTS})
-    now = usage.price(answer, "realtime")
-    if usd is None or now is None:
-        spent.without_price += 1
+def _add(spent: Spent, one: usage.Sum) -> None:
+    spent.responses += one.responses
+    spent.tokens.update({name: getattr(one, name) for name in COUNTS})
+    real_time = one.real_time
+    if one.usd is None or real_time is None:
+        spent.without_price += one.responses
         return
-    spent.usd += usd
-    spent.real_time += float(now.usd)
-    spent.price_lists.add(price_list or "")
+    spent.usd += one.usd
+    spent.real_time += real_time
+    spent.price_lists.add(one.price_list or "")
 
 
-def _sum(groups: dict[Group, Spent], mode: str | None = None) -> Spent:
-    total = Spent()
-    for (_, _, each), spent in groups.items():
-        if mode in (None, each):
-            total.pages |= spent.pages
-            total.responses += spent.responses
-            total.tokens.update(spent.tokens)
-            total.without_price += spent.without_price
-            total.usd += spent.usd
-            total.real_time += spent.real_time
-            total.price_lists |= spent.price_lists
+def _sum(pages: int, parts: Iterable[Spent]) -> Spent:
+    total = Spent(pages)
+    for spent in parts:
+        total.responses += spent.responses
+        total.tokens.update(spent.tokens)
+        total.without_price += spent.without_price
+        total.usd += spent.usd
+        total.real_time += spent.real_time
+        total.price_lists |= spent.price_lists
     return total
 
 
-def _show(groups: dict[Group, Spent]) -> None:
-    model_width = max(len(model) for _, model, _ in groups)
+def _show(books: Books) -> None:
+    model_width = max(len(model) for _, model, _ in books.groups)
     _line(
         ("month", "model", "mode", "responses", "input", "cached", "output", "thinking"),
         ("dollars", "real time", "ratio"),
         model_width,
     )
-    for (month, model, mode), spent in sorted(groups.items()):
+    for (month, model, mode), spent in sorted(books.groups.items()):
         counts = (f"{spent.tokens[name]:,}" for name in COUNTS)
         dollars = ("-", "-", "-")
         if spent.ratio is not None:
@@ -164,9 +180,8 @@ def _show(groups: dict[Group, Spent]) -> None:
             )
         _line((month, model, MODES[mode], f"{spent.responses:,}", *counts), dollars, model_width)
     for mode in MODES:
-        spent = _sum(groups, mode)
-        if spent.responses:
-            click.echo(f"{MODES[mode]}: {_said(spent, mode)}")
+        if mode in books.modes:
+            click.echo(f"{MODES[mode]}: {_said(books.modes[mode], mode)}")
 
 
 def _of_batches(data_root: Path) -> Iterator[Kept]:
@@ -232,8 +247,8 @@ def _said(spent: Spent, mode: str) -> str:
     unknown = f"{_count(spent.without_price, 'response')} without a known price"
     if spent.ratio is None:
         return unknown
-    said = f"{prices.dollars(spent.usd)} for {_count(len(spent.pages), 'page')}"
-    if spent.responses != len(spent.pages):
+    said = f"{prices.dollars(spent.usd)} for {_count(spent.pages, 'page')}"
+    if spent.responses != spent.pages:
         said += f" ({_count(spent.responses, 'response')})"
     if mode != "realtime":
         said += f", {spent.ratio:.2f} of real time ({prices.dollars(spent.real_time)})"

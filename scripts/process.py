@@ -19,7 +19,7 @@ from sqlite_utils import Database
 from tqdm import tqdm
 
 from flowsheets import files, lock, paths, settings
-from flowsheets.batch import budget, prompt_cache, recover, restore, results
+from flowsheets.batch import budget, prompt_cache, recover, restore, results, runs
 from flowsheets.batch.results import Outcome, Tally
 from flowsheets.errors import Command, Count, Problem, Switch, warn
 from flowsheets.gemini import calls, door
@@ -113,6 +113,7 @@ class Run:
         self.pages = pages
         self.cached_content = cached_content
         self.mode = mode
+        self.asked = runs.note(config)
         self.tally = Tally()
         self.calls: dict[Future[Path], PageId] = {}  # those that are not applied yet
         self.refused: dict[PageId, ApiProblem] = {}  # unpaid refusals, while nothing else came
@@ -157,7 +158,7 @@ class Run:
             self._charge_refused()
 
     def _read(self, page: PageId, saved: Path) -> None:
-        self._settle(recover.read_saved(page, saved, self.config.model, self.config.thinking))
+        self._settle(recover.read_saved(page, saved, self.config.model, self.asked))
 
     def _settle(self, outcome: Outcome) -> None:
         self.tally += results.apply(self.db, self.config.data_root, [outcome], old="processing")

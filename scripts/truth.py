@@ -42,7 +42,9 @@ def main(limit: int, seed: int, draft: str) -> None:
             drawn = _draw(pages, kept, limit, seed, draft or ROWS)
             if drawn.new:  # before the drafts: a kill then costs no page its place in the draw
                 sample.write(sample.file(data_root), [*kept, *drawn.new])
-            _show(drawn, _write_drafts(data_root, drawn.all), limit)
+            here = set(pages)  # a page of the draw may have gone since
+            written = _write_drafts(data_root, [one for one in drawn.all if one.page in here])
+            _show(drawn, written, limit)
     except lock.Held as busy:
         raise Problem("truth", f"{busy.holder} is at it", "Wait for it") from busy
 

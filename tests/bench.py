@@ -22,12 +22,14 @@ import base64
 import hashlib
 import json
 import os
+import re
 import shutil
 import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Callable
 from itertools import cycle, islice
 from pathlib import Path
@@ -118,7 +120,9 @@ def cells(step: str, pages: int, rounds: list[Round]) -> list[str]:
 @click.option("--pages", type=Count("PAGES", PAGES), default=PAGES)
 @click.option("--growth", type=Count("GROWTH"), default=None)
 @click.option(
-    "--part", type=click.Choice(["answer", "grow", "fetch-more", "ink", *WANTED]), hidden=True
+    "--part",
+    type=click.Choice(["answer", "grow", "wait", "fetch-more", "ink", *WANTED]),
+    hidden=True,
 )
 def main(pages: int, growth: int | None, part: str | None) -> None:
     """Measure render, build and fetch, and print the table."""
@@ -204,7 +208,18 @@ def _put_back(folder: Folder, step: str) -> None:
 
 def run(command: list[str], folder: Folder, pages: int) -> Cost:
     """Run a script of the project to its end; raises `Problem` where it fails."""
-    env = os.environ | {
+    words = [sys.executable, *command]
+    env = _environment(folder, pages)
+    process = subprocess.Popen(words, cwd=TOP, env=env, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise Problem(command[0], f"ended with {process.returncode}", "Read its error above")
+    return Cost((used.ru_utime + used.ru_stime) * 1000, used.ru_maxrss / MAXRSS_IN_MB)
+
+
+def _environment(folder: Folder, pages: int) -> dict[str, str]:
+    return os.environ | {
         "PYTHONPATH": str(TOP / "scripts"),
         "SCANS_ROOT": str(folder.scans),
         "DATA_ROOT": str(folder.data),
@@ -212,13 +227,6 @@ def run(command: list[str], folder: Folder, pages: int) -> Cost:
         "BATCH_PAGES": str(pages),
         "GEMINI_CACHE": "off",
     }
-    words = [sys.executable, *command]
-    process = subprocess.Popen(words, cwd=TOP, env=env, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise Problem(command[0], f"ended with {process.returncode}", "Read its error above")
-    return Cost((used.ru_utime + used.ru_stime) * 1000, used.ru_maxrss / MAXRSS_IN_MB)
 
 
 def print_table(table: list[list[str]]) -> None:
@@ -334,7 +342,8 @@ def response_of(text: str) -> dict[str, object]:
 
 # --- growth -------------------------------------------------------------------------------------
 
-# In order; what the first of a name has to do, the next has done.
+# In order; what the first of a name has to do, the next has done. What is in brackets happens in
+# between, and is in no table.
 COMMANDS = {
     "fetch, folders read for the first time": ["scripts/fetch.py"],
     "fetch, nothing to do": ["scripts/fetch.py"],
@@ -345,32 +354,101 @@ COMMANDS = {
     "cost": ["scripts/cost.py"],
     "build LIMIT=50": ["scripts/build_requests.py", "--limit", "50"],
     "index, all pages": ["scripts/index.py"],
-    "index, 50 pages": ["scripts/index.py"],
+    "(a fetch of 50 pages)": ["tests/bench.py", "--part", "fetch-more"],
+    "index, 50 new pages": ["scripts/index.py"],
+    "(their scans are measured)": ["tests/bench.py", "--part", "ink"],
     "review": ["scripts/review.py"],
     "export": ["scripts/export.py"],
 }
+# Of a station whose pages all wait; its batches have BATCH_PAGES.
+WAITING = {
+    "build, all pages": ["scripts/build_requests.py", "--limit"],
+    "(they have ended)": ["tests/bench.py", "--part", "answer"],
+    "fetch, all pages": ["scripts/fetch.py"],
+}
+BATCH_PAGES = 1000
+VIEWS = {
+    "browse: front page": "/",
+    "browse: search": "/search?q=love",
+    "browse: page": "/page/000050%201990-04apr0106/page-03",
+}
+PORT = 8765
 SMALL = 1000
 
 
 def _growth(top: Path, pages: int) -> list[list[str]]:
     """The commands at a small station and at one of so many pages."""
-    measured = []
-    for count in (SMALL, pages):
-        folder = _folder(top / f"grown-{count}", 1)
-        run(["tests/bench.py", "--pages", str(count), "--part", "grow"], folder, count)
-        measured.append([run(command, folder, count) for command in COMMANDS.values()])
+    measured = [_grown(top / f"grown-{count}", count) for count in (SMALL, pages)]
     counts = [f"{count:,}" for count in (SMALL, pages)]
     table = [["command", *(f"s at {n}" for n in counts), *(f"MB at {n}" for n in counts)]]
-    for name, small, large in zip(COMMANDS, *measured, strict=True):
-        cpu = (f"{one.cpu / 1000:.2f}" for one in (small, large))
-        table.append([name, *cpu, *(f"{one.memory:.0f}" for one in (small, large))])
+    for name in measured[0]:
+        if not name.startswith("("):
+            both = [one[name] for one in measured]
+            cpu = (f"{one.cpu / 1000:.2f}" for one in both)
+            table.append([name, *cpu, *(f"{one.memory:.0f}" for one in both)])
     return table
+
+
+def _grown(place: Path, pages: int) -> dict[str, Cost]:
+    folder = _folder(place, 1)
+    run(["tests/bench.py", "--pages", str(pages), "--part", "grow"], folder, BATCH_PAGES)
+    costs = {name: run(command, folder, BATCH_PAGES) for name, command in COMMANDS.items()}
+    costs |= _views(folder)
+    folder = _folder(place / "waiting", 1)
+    run(["tests/bench.py", "--pages", str(pages), "--part", "wait"], folder, BATCH_PAGES)
+    for name, command in WAITING.items():
+        limit = [str(pages)] if command[-1] == "--limit" else []
+        costs[name] = run([*command, *limit], folder, BATCH_PAGES)
+    shutil.rmtree(place)
+    return costs
+
+
+def _views(folder: Folder) -> dict[str, Cost]:
+    """What each view costs the server of `make browse`, once it has answered anything at all."""
+    words = [sys.executable, "scripts/browse.py", "--port", str(PORT)]
+    server = subprocess.Popen(
+        words, cwd=TOP, env=_environment(folder, 1), stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert server.stdout
+        server.stdout.readline()  # it listens
+        _get("/-/versions.json")
+        costs = {}
+        for name, address in VIEWS.items():
+            before = _used(server.pid).cpu
+            _get(address)
+            after = _used(server.pid)
+            costs[name] = Cost(after.cpu - before, after.memory)
+        return costs
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _get(address: str) -> None:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(f"http://127.0.0.1:{PORT}{address}") as answer:
+        answer.read()
+
+
+def _used(process: int) -> Cost:
+    """What a running process has used so far; of Linux alone."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    ticks = int(fields[11]) + int(fields[12])
+    peak = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process}/status").read_text())
+    return Cost(1000 * ticks / os.sysconf("SC_CLK_TCK"), int(peak[1]) / 1024 if peak else 0)
 
 
 def _grow(scans: Path, data: Path, pages: int) -> None:
     from growth import grow
 
     grow(data, pages, _readings(), response_of)
+
+
+def _wait(scans: Path, data: Path, pages: int) -> None:
+    from growth import wait
+
+    wait(data, pages)
 
 
 def _fetch_more(scans: Path, data: Path, pages: int) -> None:
@@ -394,6 +472,7 @@ Part = Callable[[Path, Path, int], None]
 PARTS: dict[str, Part] = {
     "answer": _answer,
     "grow": _grow,
+    "wait": _wait,
     "fetch-more": _fetch_more,
     "ink": _measure_ink,
     "render": _render,

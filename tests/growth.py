@@ -21,7 +21,7 @@ from flowsheets.paths import PageId
 
 MODEL = "gemini-3.1-pro-preview"
 A_BATCH = 40  # pages; 16,000 pages are 400 batches
-WAITING = 100  # pages that are not sent yet; half of them are fetched later
+WAITING = 100  # pages that are not sent yet: half of them are built, the others fetched later
 AT = "2026-05-06T04:12:00.690591Z"
 
 
@@ -33,15 +33,22 @@ def grow(
 ) -> None:
     """So many completed pages, in batches that are settled, and some pages that wait."""
     db = database.connect(data)
-    ids = [PageId(f"{n // 10:06d} 1990-04apr0106.pdf", n % 10 + 1) for n in range(pages + WAITING)]
+    ids = wait(data, pages + WAITING)
+    responses = cycle([response_of(json.dumps(one)) for one in readings])
+    for number, begin in enumerate(range(0, pages, A_BATCH), 1):
+        _complete(data, db, ids[begin : min(begin + A_BATCH, pages)], number, readings, responses)
+
+
+def wait(data: Path, pages: int) -> list[PageId]:
+    """So many pages that wait to be sent, each with a small image."""
+    db = database.connect(data)
+    ids = [PageId(f"{n // 10:06d} 1990-04apr0106.pdf", n % 10 + 1) for n in range(pages)]
     states.register(db, ids)
     states.flip(db, ids, "pending", "rendered")
     image = io.BytesIO()
     Image.new("1", (100, 100)).save(image, "PNG")
     files.write_all((paths.png(data, page), image.getvalue()) for page in ids)
-    responses = cycle([response_of(json.dumps(one)) for one in readings])
-    for number, begin in enumerate(range(0, pages, A_BATCH), 1):
-        _complete(data, db, ids[begin : min(begin + A_BATCH, pages)], number, readings, responses)
+    return ids
 
 
 def fetch_more(
@@ -62,7 +69,7 @@ def measure_ink(data: Path) -> None:
             sql = "SELECT position, rows_read FROM blocks WHERE page = ?"
             read = dict(db.execute(sql, [page]).fetchall())
             row = [page, *stamps.of(data / image), *(read[one] for one in POSITIONS), *[0] * 8]
-            db.conn.execute(f"INSERT INTO ink VALUES ({', '.join('?' * len(row))})", row)
+            db.conn.execute(f"INSERT OR REPLACE INTO ink VALUES ({', '.join('?' * len(row))})", row)
 
 
 def _complete(
@@ -86,6 +93,7 @@ def _result(page: PageId, reading: dict[str, Any]) -> bytes:
     own = copy.deepcopy(reading)
     own |= {"page_date_raw": "4/1/90", "model_version": MODEL, "extracted_at": AT}
     for quadrant in own["quadrants"]:
+        quadrant["jock_raw"] = f"{quadrant['jock_raw']} {page.pdf_path[:4]}"  # DJs come and go
         for entry in quadrant["entries"]:
             entry["raw_text"] += f" {page.pdf_path[:6]}{page.page_number}"
     return json.dumps(own, indent=2).encode()

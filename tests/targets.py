@@ -1,6 +1,7 @@
 """What each target of the Makefile runs: script and words. tests/test_makefile.py compares them.
 
-$NAME is the variable's value as one word, empty where it is not given.
+$NAME is the variable's value as one word, empty where it is not given; $LETTERS are a comparison's
+settings.
 """
 
 SUBMIT = ("build_requests.py --limit $LIMIT --sure $SURE", "submit.py")
@@ -17,7 +18,8 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "batch-rescue": ("rescue.py --sure $SURE -- $ID",),
     "status": ("overview.py",),
     "cost": ("cost.py --format $FORMAT",),
-    "compare": ("compare.py --limit $LIMIT",),
+    "compare": ("compare.py --limit $LIMIT $LETTERS",),
+    "second": ("second.py --limit $LIMIT --model $MODEL --seed $SEED",),
     "retry": ("retry.py --pdf $PDF --page $PAGE --status $STATUS --code $CODE",),
     "reread": ("reread.py",),
     "rebuild": ("rebuild.py",),
@@ -38,4 +40,11 @@ def runs(target: str, *variables: str) -> list[list[str]]:
 
 def _words(line: str, values: dict[str, str]) -> list[str]:
     script, *words = line.split()
-    return [f"scripts/{script}", *(values.get(w[1:], "") if w[0] == "$" else w for w in words)]
+    found = [f"scripts/{script}"]
+    for word in words:
+        if word == "$LETTERS":  # those that were given, also empty
+            given = [letter for letter in "ABCDEFGH" if letter in values]
+            found += [w for one in given for w in ("--setting", f"{one}={values[one]}")]
+        else:
+            found.append(values.get(word[1:], "") if word[0] == "$" else word)
+    return found

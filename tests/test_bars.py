@@ -50,7 +50,7 @@ def test_each_long_step_has_a_bar_with_its_rate_and_time_left(online: Station) -
     wait_for(lambda: "SUCCEEDED" in online.good("batch-status", f"ID={folder.name}"), 30)
     assert bars(online, "batch-fetch") == {"download": "B", "results": "pages"}
     assert bars(online, "index") == {"index": "pages"}
-    assert bars(online, "review") == {"ink": "pages"}
+    assert bars(online, "review") == {"index": "pages", "ink": "pages"}
     assert online.statuses() == ["completed"] * 4
 
 

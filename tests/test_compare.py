@@ -136,3 +136,15 @@ def test_without_room_on_the_disk_for_its_response_no_page_is_paid_for(
         said = online.error("compare")
     assert "cannot be written (File too large). Make room" in said
     assert len(emulator.ledger()["answers"]) == before
+
+
+def test_one_from_before_prompts_were_kept_is_finished_and_shown(online: Station) -> None:
+    online.rendered(1, "older.pdf")
+    said = finished(online)
+    (folder,) = (online.data / "compare").iterdir()
+    journal = folder / "journal.jsonl"
+    events = [json.loads(line) for line in journal.read_text().splitlines()]
+    for name in ("answer", "prompt", "request"):
+        del events[0][name]
+    journal.write_text("".join(json.dumps(event) + "\n" for event in events[:1]))
+    assert finished(online) == said[said.index("1 pages of") :]  # its requests have the prompt

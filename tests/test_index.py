@@ -126,6 +126,26 @@ def test_one_dj_is_one_whatever_the_capitals(station: Station) -> None:
     assert ask(station, "SELECT dj, plays FROM plays_by_dj") == [("Kristina", 3)]
 
 
+def test_an_index_brought_up_to_date_is_the_one_that_is_built_anew(station: Station) -> None:
+    for number, jock in enumerate(["Ann", "ANN", "Bob", "Cid"], 1):
+        put(station, number, sheet(row(0, f"{jock} - {number}"), jock_raw=jock))
+    indexed_anew(station)
+    put(station, 1, sheet(row(0, "a - b"), jock_raw="ANN"))  # the other writing is the name now
+    put(station, 3, sheet(row(0, "c - d"), jock_raw="Dee", date="4/2/90"))  # one leaves, one comes
+    put(station, 4, sheet(row(0, "e - f"), jock_raw="Cid", date="4/3/90"))
+    with sqlite3.connect(station.data / "jobs.db") as db:
+        db.execute("DELETE FROM jobs WHERE page_number = 2")
+    tables = ("pages", "djs", "blocks", "entries", "reviews", "sources", "findings")
+    queries = [f"SELECT * FROM {table} ORDER BY 1, 2, 3" for table in tables]
+    indexed_anew(station)
+    updated = [ask(station, sql) for sql in queries]
+    assert [row[0] for row in updated[1]] == ["ANN", "Cid", "Dee"]
+    for path in station.data.glob("flowsheets.db*"):
+        path.unlink()
+    indexed_anew(station)
+    assert [ask(station, sql) for sql in queries] == updated
+
+
 def test_views_answer_what_people_ask(station: Station) -> None:
     for number, (artist, hour) in enumerate([("RAMONES", "2 AM"), ("Ramones", "2a")], 1):
         put(

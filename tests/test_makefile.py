@@ -84,6 +84,15 @@ def test_with_every_variable_the_tests_run_what_make_runs(python: Path, target: 
     assert really_run(python, target, *given) == runs(target, *given)
 
 
+@pytest.mark.parametrize("value", ["", "GEMINI_THINKING=low WAY=realtime", *ODD])
+def test_a_letter_reaches_the_script_where_it_is_given_an_empty_one_too(
+    python: Path, value: str
+) -> None:
+    given = ["LIMIT=3", f"A={value}", "C=x"]
+    wanted = ["scripts/compare.py", "--limit", "3", "--setting", f"A={value}", "--setting", "C=x"]
+    assert really_run(python, "compare", *given) == runs("compare", *given) == [wanted]
+
+
 def test_real_time_with_batch_is_a_submit(python: Path) -> None:
     assert really_run(python, "process", "BATCH=1", "LIMIT=7") == runs("batch-submit", "LIMIT=7")
     assert runs("process", "BATCH=1", "LIMIT=7") == runs("batch-submit", "LIMIT=7")

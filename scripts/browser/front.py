@@ -101,8 +101,7 @@ def _years(by_month: dict[str, Row]) -> list[tuple[int, list[Row | None]]]:
 def _spend(data_root: Path) -> list[Row]:
     """What was billed in each mode, from jobs.db: a page that was read twice was billed twice."""
     try:
-        path = f"{paths.jobs_db(data_root).resolve().as_uri()}?mode=ro"
-        with closing(Database(sqlite3.connect(path, uri=True))) as jobs_db:
+        with _jobs_db(data_root) as jobs_db:
             return usage.by_mode(jobs_db)
     except sqlite3.Error:
         return []  # without the table there, or without the file
@@ -111,17 +110,31 @@ def _spend(data_root: Path) -> list[Row]:
 def _doubts(data_root: Path) -> str | None:
     """What fetch and process noted, also since the last index."""
     try:
-        path = f"{paths.jobs_db(data_root).resolve().as_uri()}?mode=ro"
-        with closing(Database(sqlite3.connect(path, uri=True))) as jobs_db:
+        with _jobs_db(data_root) as jobs_db:
             return date_checks.line(jobs_db)
     except sqlite3.Error:
         return None  # without the table there, or without the file
 
 
+def _open_folders(data_root: Path) -> list[Path]:
+    """Without the journals of those that jobs.db knows as closed."""
+    try:
+        with _jobs_db(data_root) as jobs_db:
+            return open_folders(data_root, jobs_db)
+    except sqlite3.Error:
+        return open_folders(data_root)
+
+
+def _jobs_db(data_root: Path) -> closing[Database]:
+    """jobs.db, to be read alone. Raises `sqlite3.Error` where it is not there."""
+    path = f"{paths.jobs_db(data_root).resolve().as_uri()}?mode=ro"
+    return closing(Database(sqlite3.connect(path, uri=True)))
+
+
 def _batches(data_root: Path) -> list[Row]:
     """The batches that are open, from their folders; no API is asked."""
     found: list[Row] = []
-    for folder in open_folders(data_root):
+    for folder in _open_folders(data_root):
         try:
             batch = load_batch(folder)
         except Problem as problem:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from browser import place
+from browser import place, second
 from browser.front import Row, rows
 from flowsheets import paths
 from flowsheets.page import form
@@ -53,6 +53,7 @@ async def read(db: Any, data_root: Path, name: str) -> dict[str, Any] | None:
         "reviews": await rows(
             db, "SELECT reason, detail FROM reviews WHERE page = :page ORDER BY rank", asked
         ),
+        "second": await second.read(db, name),
         "previous": await _neighbour(db, page, "<", "DESC"),
         "next": await _neighbour(db, page, ">", "ASC"),
         "of": (

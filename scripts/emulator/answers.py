@@ -107,5 +107,21 @@ class Answerer:
             raise invalid(UNREADABLE) from error
         page = misshapen.page(page, self.faults, row)
         if config.get("responseMimeType") == "application/json":
+            page = without_empty(page, config.get("responseSchema", {}))
             return json.dumps(page, ensure_ascii=False, separators=(",", ":"))
         return "\n".join(entry["raw_text"] for entry in misshapen.entries(page))
+
+
+def without_empty(value: Any, schema: Json) -> Any:
+    """The value without the null and empty fields that the schema does not require."""
+    if isinstance(value, list):
+        return [without_empty(one, schema.get("items", {})) for one in value]
+    fields = schema.get("properties")
+    if not isinstance(value, dict) or not fields:
+        return value
+    required = schema.get("required", ())
+    return {
+        name: without_empty(one, fields.get(name, {}))
+        for name, one in value.items()
+        if name in required or name not in fields or one not in (None, [])
+    }

@@ -20,6 +20,7 @@ page/      one page
   form       the printed form: where it lies on a sheet, and which rows carry writing
   dates      days in a PDF's name and on a page, and whether both can be right
   request    its request (with prompt.md), the same in real time and in a batch
+  prompts    which prompt read a page, and what today's asks for beyond it
   response   the API's response: the page in it, or the reason why there is none
   envelope   the objects in its text, whatever was written around them
   mend       small deviations from the shape, put right and named
@@ -63,6 +64,8 @@ accuracy/  how right a reading is
   words      what of a text is compared, strictly and leniently
   align      which row of one reading is which row of another
   score      counts of a page that add up, and the figures made of them
+  disagreement  where two readings of one page disagree, and how much that is
+  second_reading  a second reading on disk: what it was read from, and by whom
   intervals  how sure a figure is, and two readings of the same pages
   sample     pages drawn at random for people to type
   drafts     a page of truth to be filled in
@@ -89,7 +92,14 @@ batch/     a batch, from pages to results
   images     whether a page still shows what was sent
   recover    jobs.db brought in line with the folders
   restore    a folder that was lost, from jobs.db
+  runs       how real-time runs asked for the responses that are kept
+  aside      a batch whose responses change no job: for comparisons and second readings
+  second     second readings in batches: which pages a reader was paid for, and what it read
   compare    the same pages in both modes, side by side
+  letters    the settings of a comparison, by letter
+  draw       the pages of a comparison
+  comparison a comparison of settings: its folder, and one step further
+  verdict    its table, and which setting is the cheapest that is as good
 
 index/     flowsheets.db
   tables     its tables and views, and how it is opened
@@ -99,6 +109,7 @@ index/     flowsheets.db
   artists    artist and track of a row, and by which rule
   doubts     what makes one page's text suspicious by itself
   from_jobs  the status of each page, as columns
+  second     second readings held against the first
   update     brought up to date
   reviews    which pages a person should look at first, and why
 """

@@ -20,11 +20,11 @@ class Problem(click.ClickException):
     def __init__(self, where: object, what: str, fix: str) -> None:
         one_line = " ".join(f"{where}: {what.rstrip('. ')}. {fix}".split())
         super().__init__(one_line)
-        self._told = (str(where), what, fix)
+        self.told = (str(where), what, fix)
 
     def __reduce__(self) -> tuple[type["Problem"], tuple[str, str, str]]:
         """So that a worker process's problem reaches its parent as it is."""
-        return Problem, self._told
+        return Problem, self.told
 
 
 # As shells have it for SIGINT: 128 and its number.

@@ -4,6 +4,7 @@ jobs.lock     commands that change batches or move pages between them and the qu
 process.lock  a real-time run, as long as it lasts; free means that no page is in flight
 render.lock   pages that become images
 compare.lock  a comparison
+second.lock   second readings
 truth.lock    a draw of pages that people type
 """
 

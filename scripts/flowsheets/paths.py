@@ -46,6 +46,21 @@ def comparisons(data_root: Path) -> Path:
     return data_root / "compare"
 
 
+def second_readings(data_root: Path) -> Path:
+    """The folder of the second readings' folders."""
+    return data_root / "second"
+
+
+def readings_again(data_root: Path) -> Path:
+    """The folder of the pages that were read a second time, by reader."""
+    return second_readings(data_root) / "readings"
+
+
+def second_reading(data_root: Path, reader: str, page: PageId) -> Path:
+    """The page as that reader read it the second time."""
+    return readings_again(data_root) / reader / _stem(page) / f"{_leaf(page)}.json"
+
+
 def truth(data_root: Path) -> Path:
     """The folder of what people typed, to measure readings by."""
     return data_root / "truth"
@@ -63,7 +78,12 @@ def accuracy_report(data_root: Path) -> Path:
 
 def png(data_root: Path, page: PageId) -> Path:
     """The page's upright image."""
-    return pngs(data_root) / _stem(page) / f"{_leaf(page)}.png"
+    return data_root / image_path(page)
+
+
+def image_path(page: PageId) -> str:
+    """The same below the data root, as a text: for each of many pages, pathlib takes its time."""
+    return f"pages/{page_name(page)}.png"
 
 
 def pngs(data_root: Path) -> Path:
@@ -78,7 +98,12 @@ def results(data_root: Path) -> Path:
 
 def result(data_root: Path, page: PageId) -> Path:
     """The page's result, a `PageResult`."""
-    return results(data_root) / _stem(page) / f"{_leaf(page)}.json"
+    return data_root / result_path(page)
+
+
+def result_path(page: PageId) -> str:
+    """The same below the data root, as a text."""
+    return f"results/{page_name(page)}.json"
 
 
 def old_result(data_root: Path, page: PageId, at: str) -> Path:
@@ -91,7 +116,9 @@ def old_result(data_root: Path, page: PageId, at: str) -> Path:
 
 def page_name(page: PageId) -> str:
     """The page's name in `flowsheets.db`: its result's path below results/, without the ending."""
-    return f"{_stem(page)}/{_leaf(page)}"
+    path, page_number = page
+    stem = path[:-4] if path[-4:].lower() == ".pdf" else path
+    return f"{stem}/page-{page_number:02d}"
 
 
 def responses_folder(data_root: Path, page: PageId) -> Path:
@@ -106,6 +133,11 @@ def real_time_response(data_root: Path, page: PageId, at: str, mode: str = "real
     """
     name = f"{_leaf(page)}.{at.replace(':', '')}" + (f".{mode}" if mode != "realtime" else "")
     return responses_folder(data_root, page) / f"{name}.json"
+
+
+def real_time_runs(data_root: Path) -> Path:
+    """How real-time runs asked for their responses."""
+    return data_root / "responses" / "asked.jsonl"
 
 
 def asked_for(saved: Path) -> tuple[str, str]:
@@ -152,9 +184,8 @@ def was_retried(saved: Path) -> bool:
 
 
 def _stem(page: PageId) -> str:
-    path = page.pdf_path
-    return path[:-4] if path.lower().endswith(".pdf") else path
+    return page_name(page).rpartition("/")[0]
 
 
 def _leaf(page: PageId) -> str:
-    return f"page-{page.page_number:02d}"
+    return page_name(page).rpartition("/")[2]

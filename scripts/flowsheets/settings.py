@@ -5,6 +5,7 @@ import io
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -18,6 +19,7 @@ TOP = Path(__file__).resolve().parents[2]  # where the Makefile and .env are
 MEDIA_RESOLUTIONS = ("low", "medium", "high", "ultra_high")
 CACHES = ("auto", "off")
 THINKING = ("minimal", "low", "medium", "high")
+ANSWERS = ("full", "lean")
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Settings:
 
     Folders are absolute. `submit_grace` is in seconds, `max_usd` in dollars (None: no limit),
     `max_output_tokens` in tokens of one response, the other numbers are counts. `thinking` is one
-    of THINKING, or None for the model's own level.
+    of THINKING, or None for the model's own level; `answer` is one of ANSWERS.
     """
 
     model: str
@@ -42,6 +44,7 @@ class Settings:
     cache: str
     max_output_tokens: int
     thinking: str | None
+    answer: str = "full"
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,22 @@ class Vertex:
     bucket: str
 
 
-def load() -> Settings:
-    """Read the settings. Raises `Problem` for a value that makes no sense."""
+def load(given: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings; those `given` win. Raises `Problem` for a value that makes no sense."""
     _load_dotenv()
+    before = dict(os.environ)
+    try:
+        os.environ.update(given or {})
+        return _read()
+    finally:
+        for name in given or ():
+            if name in before:
+                os.environ[name] = before[name]
+            else:
+                del os.environ[name]
+
+
+def _read() -> Settings:
     return Settings(
         model=_text("GEMINI_MODEL", "gemini-3.1-pro-preview").removeprefix("models/"),
         media_resolution=_one_of("GEMINI_MEDIA_RESOLUTION", "high", MEDIA_RESOLUTIONS),
@@ -71,6 +87,7 @@ def load() -> Settings:
         # A page takes 2,600 tokens, and thinking comes on top; the models' own ceiling is 65,536.
         max_output_tokens=_number("MAX_OUTPUT_TOKENS", 32_768, least=1),
         thinking=_one_of("GEMINI_THINKING", "", ("", *THINKING)) or None,
+        answer=_one_of("GEMINI_ANSWER", "full", ANSWERS),
     )
 
 

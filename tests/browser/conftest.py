@@ -19,8 +19,12 @@ from playwright.sync_api import (
 )
 
 from browse_process import browsing, complete
+from flowsheets import paths
+from flowsheets.accuracy import second_reading
+from flowsheets.accuracy.second_reading import About, Reader
 from flowsheets.jobs import database, states
 from flowsheets.money import usage
+from flowsheets.page.schema import PageResult
 from flowsheets.paths import PageId
 from station import TOP, Station
 
@@ -60,10 +64,24 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             reading["quadrants"][0]["entries"][0]["raw_text"] = f"inert {SCRIPT}"
         complete(station, page, reading)
         _pay(station, page)
+    _read_again(station, PageId("1991/March 1991/1991-03mar0407.pdf", 3))
     station.good("index")
     station.good("review", MAX_ATTEMPTS="1")
     with browsing(station) as url:
         yield url
+
+
+def _read_again(station: Station, page: PageId) -> None:
+    """A second reading that has the first row as a script, the second one elsewhere, one more."""
+    result = paths.result(station.data, page)
+    reading = PageResult.model_validate_json(result.read_bytes())
+    first, second = reading.quadrants[0].entries[:2]
+    first.raw_text, second.row_index = SCRIPT, 20
+    reading.quadrants[3].entries = []
+    reading.page_date_raw = "3/7/91"
+    image = second_reading.digest(paths.png(station.data, page).read_bytes())
+    about = About(Reader("gemini-second", "low", "high"), image, None)
+    second_reading.write(station.data, page, reading, about)
 
 
 def _pay(station: Station, page: PageId) -> None:

@@ -25,8 +25,9 @@ FIGURES = {
 
 
 def of_pages(a: PageReading, b: PageReading) -> Counts:
-    """What of a page differs, as counts that add up; `<side>.<confidence>` are rows that a reading
-    is so sure of, with `.other` the share that the other reading has another text for, or lacks.
+    """What of a page differs, as counts that add up. `<side>.<confidence>` are rows that a reading
+    is so sure of; `.other` of them have another text in the other reading, or are not in it;
+    `.edits` and `.letters` are their characters.
     """
     counts = Counts(pages=1)
     _differ(counts, "date", a.page_date_raw, b.page_date_raw)
@@ -39,9 +40,12 @@ def of_pages(a: PageReading, b: PageReading) -> Counts:
     return counts
 
 
-def by_confidence(side: str, word: str) -> Ratio:
-    """Of the rows that a reading (a or b) is so sure of, the share that the other one lacks."""
-    return Ratio(f"{side}.{word}.other", f"{side}.{word}")
+def by_confidence(side: str, word: str) -> tuple[Ratio, Ratio]:
+    """Of the rows that a reading (a or b) is so sure of, the share that is not so in the other one,
+    and the share of their characters that differ.
+    """
+    name = f"{side}.{word}"
+    return Ratio(f"{name}.other", name), Ratio(f"{name}.edits", f"{name}.letters")
 
 
 def _pairs(one: Quadrant, other: Quadrant) -> Iterable[Pair]:
@@ -61,6 +65,8 @@ def _key(block: Quadrant) -> list[tuple[int, str]]:
 def _count(counts: Counts, pair: Pair) -> None:
     a, b = pair.truth, pair.read
     texts = [entry.raw_text if entry else None for entry in (a, b)]
+    edits = Levenshtein.distance(*map(words.strict, texts))
+    letters = max(len(words.strict(text)) for text in texts)
     for form, name in ((words.strict, ""), (words.lenient, "lenient.")):
         one, other = map(form, texts)
         counts[f"{name}edits"] += Levenshtein.distance(one, other)
@@ -78,6 +84,8 @@ def _count(counts: Counts, pair: Pair) -> None:
         if entry:
             counts[f"{side}.{entry.confidence}"] += 1
             counts[f"{side}.{entry.confidence}.other"] += not same
+            counts[f"{side}.{entry.confidence}.edits"] += edits
+            counts[f"{side}.{entry.confidence}.letters"] += letters
 
 
 def _differ(counts: Counts, name: str, one: str | None, other: str | None) -> None:

@@ -22,7 +22,7 @@ FIGURES = {
     "row_text": ("rows with the right text", Ratio("strict.right", "rows")),
     "circle.lenient": ("circles right", Ratio("circle.lenient", "circle")),
 }
-HEAD = ("", "A", "B", "B - A", "95 %", "pages lower", "higher", "equal", "sign test")
+HEAD = ("", "A", "B", "B - A", "95 %", "pages lower", "higher", "equal", "sign test", "of")
 DECIDING = 5  # pages that are named
 
 AGREEMENT = {
@@ -69,7 +69,8 @@ def lines(comparison: Comparison) -> Iterator[str]:
     table = []
     for name, found in comparison.figures.items():
         row = [FIGURES[name][0], share(found.a), share(found.b), *_difference(found, pages)]
-        table.append([*row, found.lower, found.higher, found.equal, f"p = {found.p:.2g}"])
+        signs = [found.lower, found.higher, found.equal, f"p = {found.p:.2g}"]
+        table.append([*row, *signs, _of(comparison, FIGURES[name][1])])
     yield tabulate(table, HEAD, disable_numparse=True)
     yield _sentence(comparison)
 
@@ -105,10 +106,11 @@ def agreement_lines(counted: list[Counts]) -> Iterator[str]:
     stated = []
     for side in ("a", "b"):
         for word in score.CONFIDENCES:
-            figure = agreement.by_confidence(side, word)
-            differ = with_interval(intervals.interval(counted, figure), pages)
-            stated.append([f"{side.upper()}, {word}", f"{total[figure.whole]:,}", *differ])
-    stated_head = ("stated confidence", "rows", "not so in the other", "95 %")
+            figures = agreement.by_confidence(side, word)
+            ends = [with_interval(intervals.interval(counted, one), pages) for one in figures]
+            rows = f"{total[figures[0].whole]:,}"
+            stated.append([f"{side.upper()}, {word}", rows, *ends[0], *ends[1]])
+    stated_head = ("stated confidence", "rows", "other text", "95 %", "characters", "95 %")
     yield tabulate(stated, stated_head, disable_numparse=True)
 
 
@@ -149,7 +151,12 @@ def agreement_as_json(counted: list[Counts]) -> dict[str, Any]:
         "rows_of_b_alone": total["lone.b"],
         "confidence": {
             side: {
-                word: _share(counted, agreement.by_confidence(side, word), total)
+                word: {
+                    name: _share(counted, figure, total)
+                    for name, figure in zip(
+                        ("rows", "characters"), agreement.by_confidence(side, word), strict=True
+                    )
+                }
                 for word in score.CONFIDENCES
             }
             for side in ("a", "b")
@@ -159,6 +166,12 @@ def agreement_as_json(counted: list[Counts]) -> dict[str, Any]:
 
 def _share(counted: list[Counts], figure: Ratio, total: Counts) -> dict[str, Any]:
     return {**intervals.interval(counted, figure)._asdict(), "n": total[figure.whole]}
+
+
+def _of(comparison: Comparison, figure: Ratio) -> str:
+    """Of how many the figure is a share, in A and, if it is another number, in B."""
+    a, b = (score.total(counts)[figure.whole] for counts in (comparison.a, comparison.b))
+    return f"{a:,}" if a == b else f"{a:,} and {b:,}"
 
 
 def _difference(found: Paired, pages: int) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from flowsheets.accuracy.cutouts import Cut, cut_out
 from flowsheets.accuracy.partial import Answer
 from flowsheets.accuracy.report import Report
 from flowsheets.accuracy.sections import Section, WrongRow
+from flowsheets.page import form
 from flowsheets.page.schema import POSITIONS
 
 MOST_ROWS = 150  # shown; a row cut out has some 5 kB
@@ -123,7 +124,8 @@ def _shown_misses(misses: Sequence[Answer], data_root: Path) -> list[ShownMiss]:
         place = miss.elsewhere or miss.nearest
         if place and place.position and place.row is not None:
             block = POSITIONS.index(place.position)
-            cuts.append((miss.page, Cut(block, place.row, place.row)))
+            around = Cut(block, max(place.row - 1, 0), min(place.row + 1, form.ROWS - 1))
+            cuts.append((miss.page, around))  # a reading's own rows may be one off
         else:
             cuts.append((miss.page, Cut(0, -1, -1)))  # not of a row: nothing is cut out
     images = _images(data_root, cuts)

@@ -9,6 +9,7 @@ How often these intervals hold the truth is simulated in tests/test_intervals.py
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import comb, exp, log
 from typing import NamedTuple
 
@@ -146,6 +147,7 @@ def _counted(pages: Sequence[Counts], figure: Ratio) -> _Counted:
     return _Counted(np.array(parts), np.array(wholes))
 
 
+@lru_cache(maxsize=1)  # all figures of a report are of the same pages
 def _draws(pages: int, seed: int) -> Floats:
     """How often each draw (a line) has each page (a column). One seed and one number of pages give
     the same draws, so that two readings of the same pages are drawn alike.

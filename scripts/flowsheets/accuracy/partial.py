@@ -9,7 +9,7 @@ has the text that is nearest to it: what was asked for may be wrong itself.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,14 +93,17 @@ class Answer(NamedTuple):
 
 
 def gather(
-    data_root: Path, pages: Mapping[tuple[str, int], list[str]], unusable: dict[Path, str]
+    data_root: Path, names: Callable[[], list[str]], unusable: dict[Path, str]
 ) -> list[PartialPage]:
-    """All files of partial truth; `pages` are the names of pages by PDF's name and number."""
+    """All files of partial truth. `names` gives the names of all pages, where they are needed."""
     folder = paths.truth(data_root)
+    there = sorted(folder.rglob(f"*{PARTIAL}")) if folder.is_dir() else []
+    pages = _by_pdf(names()) if there else {}
     found = []
-    for path in sorted(folder.rglob(f"*{PARTIAL}")) if folder.is_dir() else []:
+    for path in there:
         try:
             name = _page(path, folder, pages)
+            name.encode()  # a ValueError where it holds bytes that no text has
             found.append(PartialPage(name, Partial.model_validate_json(path.read_bytes()), path))
         except (OSError, ValueError) as error:
             why = shapes.why(error)
@@ -198,6 +201,17 @@ def _has(field: str, text: str, wanted: str) -> bool:
 
 def _likeness(wanted: str, text: str) -> float:
     return fuzz.partial_ratio(words.lenient(wanted), words.lenient(text)) / 100 if text else 0.0
+
+
+def _by_pdf(names: list[str]) -> dict[tuple[str, int], list[str]]:
+    """The pages by the name of their PDF, without its folder, and their number."""
+    by_pdf: dict[tuple[str, int], list[str]] = {}
+    for name in names:
+        pdf, _, leaf = name.rpartition("/")
+        number = leaf.removeprefix("page-")
+        if re.fullmatch("[0-9]{1,9}", number):
+            by_pdf.setdefault((pdf.rpartition("/")[2], int(number)), []).append(name)
+    return by_pdf
 
 
 def _page(path: Path, folder: Path, pages: Mapping[tuple[str, int], list[str]]) -> str:

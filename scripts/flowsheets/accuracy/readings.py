@@ -1,10 +1,11 @@
 """A folder of readings: files of results, whatever read them."""
 
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from flowsheets import display
+from flowsheets import display, paths
 from flowsheets.errors import Problem
 from flowsheets.page import shapes, verified
 from flowsheets.page.shapes import KeptPage
@@ -39,11 +40,20 @@ class Readings(NamedTuple):
 
 
 def folder(given: str, data_root: Path, variable: str) -> Path:
-    """The folder that a person named: under DATA_ROOT, or wherever it is. Raises `Problem`."""
+    """The folder that a person named: under DATA_ROOT, or wherever it is; without a name the
+    results. Raises `Problem`.
+    """
     text = given.strip()
-    for path in (data_root / Path(text).expanduser(), Path(text).expanduser().absolute()):
-        if path.is_dir():
-            return path
+    if not text:
+        if not paths.results(data_root).is_dir():
+            fix = "make process, or make batch-submit and make batch-fetch"
+            raise Problem(paths.results(data_root), "is missing", fix)
+        return paths.results(data_root)
+    with suppress(RuntimeError):  # ~ of a user that is not there
+        path = Path(text).expanduser()
+        for place in (data_root / path, path.absolute()):
+            if place.is_dir():
+                return place
     raise Problem(
         variable,
         f"{display.shortened(text, 200)!r} is not a folder, here or under {data_root}",

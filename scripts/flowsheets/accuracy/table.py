@@ -78,26 +78,29 @@ def left_out(known: Truth) -> Iterator[str]:
 def readings_line(readings: Readings) -> str:
     """A folder, and what has read it."""
     models = ", ".join(f"{model} {pages}" for model, pages in sorted(readings.models.items()))
-    return f"readings: {readings.folder}, {readings.models.total()} pages ({models or 'no model'})"
+    said = f"readings: {readings.folder}, {readings.models.total()} pages ({models or 'no model'})"
+    return display.plain(said)
 
 
 def unread(report: Report) -> Iterator[str]:
     """Pages of the truth that are in no figure."""
-    by_hand = [page for page in report.unread if page in report.readings.by_hand]
-    if by_hand:
-        yield f"not counted, a person's text and no reading: {_some(by_hand)}"
-    missing = [page for page in report.unread if page not in by_hand]
-    if missing:
-        rows = sum(
-            len(list(block.entries))
-            for page in report.truth.pages
-            if page.name in missing
-            for block in page.page.quadrants
-        )
-        yield (
-            f"{len(missing)} pages of the truth, {rows} rows, have no result, and are in no figure:"
-            f" {_some(missing)}"
-        )
+    if report.unread:
+        without = set(report.unread)
+        blocks = (p.page.quadrants for p in report.truth.pages if p.name in without)
+        rows = sum(len(block.entries) for quadrants in blocks for block in quadrants)
+        yield f"{len(without)} pages of the truth, {rows} rows, are in no figure:"
+    yield from not_read(report.readings)
+
+
+def not_read(readings: Readings) -> Iterator[str]:
+    """Pages that a folder has no reading of, and why."""
+    if readings.missing:
+        yield f"without a result: {_some(readings.missing)}"
+    if readings.damaged:
+        damaged = [f"{page}: {why}" for page, why in readings.damaged.items()]
+        yield f"their results are damaged: {_some(damaged)}"
+    if readings.by_hand:
+        yield f"a person's text, and no reading: {_some(readings.by_hand)}"
 
 
 def heading(section: Section) -> str:
@@ -110,13 +113,14 @@ def figures(section: Section) -> list[list[str]]:
     table = []
     for figure in FIGURES:
         strict, lenient = section.figures[figure.name]
-        n = section.total[figure.strict.whole]
+        n, other = (section.total[f.whole] if f else 0 for f in (figure.strict, figure.lenient))
+        leniently = f" ({other:,} leniently)" if other not in (0, n) else ""
         table.append(
             [
                 figure.label,
                 *with_interval(strict, len(section.pages)),
                 *(with_interval(lenient, len(section.pages)) if lenient else ("", "")),
-                f"{n:,} {figure.unit}",
+                f"{n:,} {figure.unit}{leniently}",
             ]
         )
     return table
@@ -159,7 +163,10 @@ def confusion_table(section: Section) -> list[list[str]]:
 
 def worst_pages(section: Section) -> str:
     """The pages with most characters in error."""
-    said = (f"{p.truth.name} ({share(score.cer(p.counts))})" for p in section.worst_pages)
+    said = (
+        f"{p.truth.name} ({share(score.cer(p.counts))} of {p.counts['strict.letters']:,} letters)"
+        for p in section.worst_pages
+    )
     return display.plain(", ".join(said))
 
 

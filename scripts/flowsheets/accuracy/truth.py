@@ -115,6 +115,9 @@ def _by_page(data_root: Path, unusable: dict[Path, str]) -> dict[str, Path]:
         if path.name.endswith(PARTIAL) or path.name.startswith("."):
             continue
         numbered = _NAME.fullmatch(path.name)
+        if not _is_text(str(path)):
+            unusable[path] = "has a name that is not UTF-8"
+            continue
         if not numbered or not int(numbered[1]):
             unusable[path] = "is not named page-NN.json"
             continue
@@ -124,6 +127,14 @@ def _by_page(data_root: Path, unusable: dict[Path, str]) -> dict[str, Path]:
         else:
             found[name] = path
     return found
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name is text; one of other bytes has half characters in their place."""
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _read(path: Path, truth: Truth) -> KeptPage | None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from sqlite_utils import Database
 
 from flowsheets import paths
-from flowsheets.batch.folder import Batch, load_batch, open_folders
+from flowsheets.batch.folder import Batch, aside_folders, load_batch, open_folders
 from flowsheets.errors import Problem
 from flowsheets.jobs import states
 from flowsheets.money import estimate, prices
@@ -31,15 +31,28 @@ def hold_to_limit(
     `modes`. With `sent`, only what the API has counts as out: folders that wait are new pages
     themselves. What was spent before does not count.
     """
+    hold_each(db, settings, new, [(settings, mode) for mode in modes], sent)
+
+
+def hold_each(
+    db: Database,
+    settings: Settings,
+    new: int,
+    asked: list[tuple[Settings, str]],
+    sent: bool = False,
+) -> None:
+    """The same for pages that are read once with each of these settings, in its mode."""
     if settings.max_usd is None or not new:
         return
-    basis = estimate.basis(db, settings)
-    each = _known([estimate.held(settings.model, mode, 1, basis) for mode in modes])
+    bases = [estimate.basis(db, own) for own, _ in asked]
+    costs = zip(asked, bases, strict=True)
+    each = _known([estimate.held(own.model, mode, 1, basis) for (own, mode), basis in costs])
     out = _known([_held(db, settings, batch, modes) for batch, modes in _out(db, settings, sent)])
     if each is None or out is None:
+        remarks = filter(None, (prices.remark(own.model, mode) for own, mode in asked))
         raise Problem(
             "MAX_USD",
-            f"cannot be kept to: {prices.remark(settings.model, 'batch') or 'no known price'}",
+            f"cannot be kept to: {next(remarks, 'no known price')}",
             "Unset it, or take a GEMINI_MODEL with a known price",
         )
     if each * new + out <= settings.max_usd:
@@ -50,7 +63,7 @@ def hold_to_limit(
         "MAX_USD",
         f"{new:,} page{'s' * (new != 1)}{waiting} may cost up to"
         f" {prices.dollars(each * new + out)}, the limit is {prices.dollars(settings.max_usd)}"
-        f"{'' if basis.known else first}",
+        f"{'' if all(basis.known for basis in bases) else first}",
         f"{_fix(settings.max_usd - out, each)}; nothing was sent",
     )
 
@@ -63,6 +76,7 @@ def as_built(batch: Batch, settings: Settings) -> Settings:
         model=built.get("model") or settings.model,
         max_output_tokens=built.get("max_output_tokens") or MODELS_CEILING,
         thinking=built.get("thinking"),
+        answer=built.get("answer") or "full",
     )
 
 
@@ -73,15 +87,17 @@ def still_out(db: Database) -> int:
 
 def _out(db: Database, settings: Settings, sent: bool) -> Iterator[tuple[Batch, tuple[str, ...]]]:
     """Batches whose results are not applied yet, and the modes that their pages are read in."""
-    for found, modes in (
-        (open_folders(settings.data_root, db), ("batch",)),
-        (open_folders(settings.data_root, place=paths.comparisons), ("batch", "realtime")),
-    ):
-        for folder in found:
-            with suppress(Problem):  # a damaged folder is reported by the command that works on it
-                batch = load_batch(folder)
-                if batch.may_be_sent or not sent:
-                    yield batch, modes
+    for folder in (*open_folders(settings.data_root, db), *aside_folders(settings.data_root)):
+        with suppress(Problem):  # a damaged folder is reported by the command that works on it
+            batch = load_batch(folder)
+            if batch.open and (batch.may_be_sent or not sent):
+                yield batch, _modes(batch, settings)
+
+
+def _modes(batch: Batch, settings: Settings) -> tuple[str, ...]:
+    """A comparison of both modes has one folder for both."""
+    both = batch.folder.parent == paths.comparisons(settings.data_root)
+    return ("batch", "realtime") if both else batch.modes
 
 
 def _held(db: Database, settings: Settings, batch: Batch, modes: tuple[str, ...]) -> Decimal | None:

@@ -7,8 +7,9 @@ import base64
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 from tqdm import tqdm
@@ -17,7 +18,7 @@ from flowsheets import files, paths
 from flowsheets.batch import images
 from flowsheets.batch.folder import Batch, Line, request_key, write_lines
 from flowsheets.gemini import door
-from flowsheets.page.request import page_request
+from flowsheets.page.request import identity, page_request
 from flowsheets.paths import PageId
 from flowsheets.settings import Settings
 
@@ -57,6 +58,7 @@ def write_folder(
     make_cache: CacheMaker | None,
     bar: "tqdm[None]",
     sequence: int = 0,
+    modes: tuple[str, ...] = ("batch",),
 ) -> dict[str, Any] | None:
     """Write the folder; returns its journal's first event, {pages, bytes, …}.
 
@@ -69,45 +71,24 @@ def write_folder(
     if make_cache:
         batch.add("cache_asked")  # so that a cache which a kill leaves behind is found
         cache = make_cache(folder.name)
-    cached_content = cache[0] if cache else None
+    request = partial(page_request, settings=config, cached_content=cache[0] if cache else None)
     requests = part / "requests.jsonl"
-    stamps: list[images.Stamp | None] = []
+    stamps: list[images.Stamp | None] = []  # a line of the manifest each
     with files.appearing(requests) as file:
-        for page in pages:
-            bar.update()
-            try:
-                with paths.png(config.data_root, page).open("rb") as png:
-                    stamp = images.stamp(os.fstat(png.fileno()))  # before it is read
-                    image = png.read()
-            except OSError:
-                continue
-            stamps.append(stamp)
-            key = request_key(folder.name, len(batch.lines))
-            # As a fragment: base64 needs no escaping, and 200 kB a page need not be looked through.
-            quoted = orjson.Fragment(b'"' + base64.b64encode(image) + b'"')
-            request = page_request(quoted, config, cached_content)
-            line = {"key": key, "request": request}
-            file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))  # in one piece
-            batch.lines.append(
-                Line(
-                    index=len(batch.lines),
-                    key=key,
-                    pdf_path=page.pdf_path,
-                    page_number=page.page_number,
-                    image_sha256=hashlib.sha256(image).hexdigest(),
-                    batch_id=None,
-                )
-            )
-    if not batch.lines:
+        read = _read(pages, config.data_root, bar)
+        write_lines(part / "manifest.jsonl", _written(folder.name, read, request, file, stamps))
+    if not stamps:
         return None
     images.keep_stamps(part, stamps)
-    write_lines(part / "manifest.jsonl", batch.lines)
-    facts: dict[str, Any] = {"pages": len(batch.lines), "bytes": requests.stat().st_size}
+    facts: dict[str, Any] = {"pages": len(stamps), "bytes": requests.stat().st_size}
     facts["sequence"] = sequence  # of two folders with the same page, the later one has it
     facts["model"] = config.model  # in no request; what was estimated is what is asked
     facts["max_output_tokens"] = config.max_output_tokens  # the two that decide what it may cost
     facts["thinking"] = config.thinking
     facts |= door.now().facts()
+    facts |= identity(config)  # the prompt may change until the responses come
+    if modes != ("batch",):
+        facts["modes"] = modes
     if cache:
         name, tokens = cache
         facts |= {"cached_content": name, "cached_tokens": tokens}
@@ -120,8 +101,48 @@ def write_folder(
     return built
 
 
+def _read(
+    pages: Iterable[PageId], data_root: Path, bar: "tqdm[None]"
+) -> Iterator[tuple[PageId, bytes, images.Stamp | None]]:
+    """Each page's image as it is now, and its stamp; a page without one is left out."""
+    for page in pages:
+        bar.update()
+        try:
+            with open(f"{data_root}/{paths.image_path(page)}", "rb", buffering=0) as png:
+                stamp = images.stamp(os.fstat(png.fileno()))  # before it is read
+                image = png.read()
+        except OSError:
+            continue
+        yield page, image, stamp
+
+
+def _written(
+    name: str,
+    read: Iterable[tuple[PageId, bytes, images.Stamp | None]],
+    request: Callable[[Any], dict[str, Any]],
+    file: BinaryIO,
+    stamps: list[images.Stamp | None],
+) -> Iterator[Line]:
+    """Write each page's request, keep its stamp, and give its line of the manifest."""
+    for index, (page, image, stamp) in enumerate(read):
+        key = request_key(name, index)
+        # As a fragment: base64 needs no escaping, and 200 kB a page need not be looked through.
+        quoted = orjson.Fragment(b'"' + base64.b64encode(image) + b'"')
+        line = {"key": key, "request": request(quoted)}
+        file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))  # in one piece
+        stamps.append(stamp)
+        yield Line(
+            index=index,
+            key=key,
+            pdf_path=page.pdf_path,
+            page_number=page.page_number,
+            image_sha256=hashlib.sha256(image).hexdigest(),
+            batch_id=None,
+        )
+
+
 def _base64_bytes(data_root: Path, page: PageId) -> int:
     try:
-        return -(-paths.png(data_root, page).stat().st_size // 3) * 4
+        return -(-os.stat(f"{data_root}/{paths.image_path(page)}").st_size // 3) * 4
     except OSError:
         return 0  # it is left out when it is read

@@ -11,12 +11,19 @@ from typing import Any, NamedTuple
 
 import orjson
 from rapidfuzz.distance import Levenshtein
+from sqlite_utils import Database
+from tqdm import tqdm
 
-from flowsheets import paths
-from flowsheets.batch import results
+from flowsheets import files, paths
+from flowsheets.batch import aside, results
 from flowsheets.batch.folder import Batch, page_of
+from flowsheets.gemini import calls
+from flowsheets.gemini.client import ApiProblem
+from flowsheets.jobs import database, states
 from flowsheets.money import usage
 from flowsheets.page import response
+from flowsheets.page.request import setting_refused
+from flowsheets.page.response import Unread
 from flowsheets.page.schema import PageReading
 
 Row = tuple[str, int]  # (position, row_index)
@@ -62,9 +69,52 @@ def model(batch: Batch) -> str:
     return batch.model or ""
 
 
+# --- a folder's pages in real time --------------------------------------------------------------
+
+
 def real_time_answer(batch: Batch, index: int, at: str) -> Path:
-    """Where the answer to a real-time call of `at` (ISO) goes."""
-    return batch.folder / "realtime" / f"{index:05d}.{at.replace(':', '')}.json"
+    """Where the answer to a real-time call of `at` (ISO) goes; one in flex is named so."""
+    flex = ".flex" if _tier(batch) else ""
+    return batch.folder / "realtime" / f"{index:05d}.{at.replace(':', '')}{flex}.json"
+
+
+def ask_now(batch: Batch, db: Database) -> None:
+    """Ask for each page that was not asked for, one after the other, and keep each answer verbatim.
+
+    Raises `ApiProblem` for what would meet every page.
+    """
+    with (
+        batch.requests.open("rb") as requests,
+        tqdm(batch.lines, "real time", unit=" pages", disable=None, leave=False) as bar,
+    ):
+        for line, raw in zip(bar, requests, strict=True):
+            if not asked(batch, line["index"]):
+                _ask_one(batch, line["index"], orjson.loads(raw)["request"] | _tier(batch))
+    with database.transaction(db):
+        usage.note(db, map(usage.row, of_real_time(batch).paid))
+
+
+def _tier(batch: Batch) -> dict[str, str]:
+    """What a call in flex has beside its request."""
+    return {"serviceTier": "flex"} if "flex" in batch.modes else {}
+
+
+def _ask_one(batch: Batch, index: int, request: dict[str, Any]) -> None:
+    saved = real_time_answer(batch, index, states.now())
+    try:
+        with files.appearing(saved, reserve=files.ANSWER_BYTES) as file:
+            file.write(calls.generate(model(batch), request))
+    except ApiProblem as problem:
+        if problem.stops_the_run or _is_for_good(batch, problem):
+            raise
+        # It may have been paid for: it is not asked again.
+        batch.add("real_time_failed", index=index, reason=problem.what)
+
+
+def _is_for_good(batch: Batch, problem: ApiProblem) -> bool:
+    """Whether a setting is refused, for any page; of both modes the batch will say so."""
+    refused = problem.code == 400 and setting_refused(problem.what) is not None
+    return refused and "batch" not in batch.modes
 
 
 def asked(batch: Batch, index: int) -> bool:
@@ -73,24 +123,30 @@ def asked(batch: Batch, index: int) -> bool:
     return index in failed or any(_saved(batch, index))
 
 
+def outcomes_now(batch: Batch) -> dict[int, PageReading | Unread]:
+    """What came of each page that was asked for, by index."""
+    failed = batch.all("real_time_failed")
+    found: dict[int, PageReading | Unread] = {
+        event["index"]: Unread("call_failed", str(event.get("reason"))) for event in failed
+    }
+    for line in batch.lines:
+        for saved in _saved(batch, line["index"]):
+            found[line["index"]] = response.read(_json(saved.read_bytes()))
+    return found
+
+
 def of_real_time(batch: Batch) -> Way:
     """The real-time answers that are there."""
     way = Way()
     for line in batch.lines:
         for saved in _saved(batch, line["index"]):
-            at, _ = paths.asked_for(saved)
-            _add(way, batch, line["index"], _json(saved.read_bytes()), None, at)
+            _add(way, batch, line["index"], saved)
     return way
 
 
 def of_batch(batch: Batch) -> Way:
-    """The answers in the batch's result file, matched by key."""
-    way = Way()
-    for line, answers in results.by_line(batch, results.check_file(batch)):
-        for answer in answers:
-            body = answer.get("response")
-            _add(way, batch, line["index"], body, batch.batch_id, batch.asked_at or "")
-    return way
+    """The answers in the batch's result file."""
+    return Way(aside.paid(batch), aside.readings(batch))
 
 
 def difference(now: Way, later: Way) -> Difference:
@@ -109,16 +165,17 @@ def difference(now: Way, later: Way) -> Difference:
     return total
 
 
-def _add(way: Way, batch: Batch, index: int, answer: Any, batch_id: str | None, at: str) -> None:
-    if not isinstance(answer, dict):
-        return  # an error, which is not paid for
-    mode = "batch" if batch_id else usage.mode(answer, "realtime")
+def _add(way: Way, batch: Batch, index: int, saved: Path) -> None:
+    answer = _json(saved.read_bytes())
+    at, asked_in = paths.asked_for(saved)
+    mode = usage.mode(answer, asked_in)
     version = results.model_version(answer, model(batch))
     page = page_of(batch.lines[index])
     counted = usage.tokens(answer)
-    way.paid.append(
-        usage.Answer(page, batch_id, mode, model(batch), version, counted, at, batch.thinking)
+    billed = usage.Answer(
+        page, None, mode, model(batch), version, counted, at, batch.thinking, **batch.asked
     )
+    way.paid.append(billed._replace(aside=aside.kind(batch)))
     reading = response.read(answer)
     if isinstance(reading, PageReading):
         way.readings[index] = reading

@@ -41,6 +41,7 @@ from flowsheets.gemini.door import Door
 from flowsheets.gemini.operation import Operation
 from flowsheets.gemini.rows import Request
 from flowsheets.jobs import folders
+from flowsheets.page import prompts
 from flowsheets.paths import PageId
 
 State = Literal[
@@ -136,7 +137,7 @@ class Batch:
         return door.of(stated[-1] if stated else {}, self.batch_id, self.name)
 
     @property
-    def asked(self) -> list[Request]:
+    def sent(self) -> list[Request]:
         """Its requests, as a door wants to know of them."""
         return [Request(one["index"], one["key"], paths.name(page_of(one))) for one in self.lines]
 
@@ -183,6 +184,12 @@ class Batch:
         return self.operation.model
 
     @property
+    def modes(self) -> tuple[str, ...]:
+        """The modes in which each of its pages is read: `batch`, but for comparisons."""
+        built = self.last("built")
+        return tuple((built or {}).get("modes") or ("batch",))
+
+    @property
     def asked_at(self) -> str | None:
         """When the batch was created, ISO in UTC."""
         noted = self.last("create_sent") or self.last("created")
@@ -201,6 +208,25 @@ class Batch:
         """The level in every request; None: the model's own. `unknown` without a journal."""
         built = self.last("built")
         return built.get("thinking") if built else "unknown"
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What is kept of its requests beside each response, see `request.identity`.
+
+        Of a folder from before that was kept, the requests say which prompt they have.
+        """
+        built = self.last("built") or {}
+        kept = {name: built.get(name) for name in ("answer", "prompt", "request")}
+        if not kept["prompt"]:
+            kept["prompt"] = prompts.of_request(self._first_request())
+        return kept
+
+    def _first_request(self) -> Any:
+        try:
+            with self.requests.open("rb") as file:
+                return orjson.loads(file.readline())["request"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     @property
     def cached_content(self) -> str | None:
@@ -345,7 +371,18 @@ def batch_folders(data_root: Path, place: Callable[[Path], Path] = paths.batches
 
     `place` is `paths.batches`, or `paths.comparisons`, whose folders are batches' as well.
     """
-    root = place(data_root)
+    return _folders_in(place(data_root))
+
+
+def aside_folders(data_root: Path) -> list[Path]:
+    """Every batch's folder that changes no job: comparisons, their settings, second readings."""
+    comparisons = paths.comparisons(data_root)
+    each = (path for path in comparisons.glob("[!.]*") if path.is_dir())
+    roots = (comparisons, *sorted(each), paths.second_readings(data_root))
+    return [folder for root in roots for folder in _folders_in(root)]
+
+
+def _folders_in(root: Path) -> list[Path]:
     if not root.is_dir():
         return []
     ours = ("manifest.jsonl", "journal.jsonl", "requests.jsonl", "batch.json", "responses.jsonl")

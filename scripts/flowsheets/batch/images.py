@@ -70,7 +70,7 @@ def _stamps(folder: Path) -> list[Stamp | None]:
         return []
 
 
-def _unchanged(png: Path, batch: Batch, index: int) -> bool:
+def _same_stamp(png: Path, batch: Batch, index: int) -> bool:
     """Whether size and times of the image are those of the build."""
     stamps = _stamps(batch.folder)
     if not 0 <= index < len(stamps) or (built := stamps[index]) is None:
@@ -85,17 +85,22 @@ def checked(
     reading: PageReading, batch: Batch, data_root: Path, line: Line
 ) -> PageReading | Unread:
     """The reading, unless the page's image now shows something else than what was sent."""
+    return reading if unchanged(batch, data_root, line) else CHANGED
+
+
+def unchanged(batch: Batch, data_root: Path, line: Line) -> bool:
+    """Whether the page's image shows what was sent, as far as anything contradicts it."""
     png = paths.png(data_root, page_of(line))
-    if _unchanged(png, batch, line["index"]):
-        return reading
+    if _same_stamp(png, batch, line["index"]):
+        return True
     try:
         now = png.read_bytes()
     except OSError:
-        return reading  # nothing contradicts it
+        return True  # nothing contradicts it
     if hashlib.sha256(now).hexdigest() == line["image_sha256"]:
-        return reading
+        return True
     sent = _sent(batch, line["key"])
-    return reading if sent is not None and _same_pixels(sent, now) else CHANGED
+    return sent is not None and _same_pixels(sent, now)
 
 
 def _same_pixels(one: bytes, other: bytes) -> bool:

@@ -20,7 +20,7 @@ from flowsheets.gemini.caches import PromptCache
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.jobs import database
 from flowsheets.money import estimate, storage
-from flowsheets.page.request import prompt
+from flowsheets.page.request import instructions
 from flowsheets.settings import Settings
 
 # The lines of a batch run up to 48 h after create, and each one looks the cache up.
@@ -62,7 +62,7 @@ def make(settings: Settings, name: str, seconds: int) -> PromptCache | None:
     `ApiProblem` for what would stop any call.
     """
     try:
-        return door.now().create_cache(settings.model, prompt(), seconds, name)
+        return door.now().create_cache(settings.model, instructions(settings), seconds, name)
     except ApiProblem as problem:
         if problem.unclear:
             drop(name)

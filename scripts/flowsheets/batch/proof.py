@@ -10,7 +10,6 @@ from pathlib import Path
 import click
 from sqlite_utils import Database
 
-from flowsheets import paths
 from flowsheets.batch.folder import Batch, load_batch, open_folders
 from flowsheets.errors import Problem
 from flowsheets.gemini import door
@@ -36,6 +35,14 @@ def pages_allowed(db: Database, data_root: Path, pages: int) -> int:
     return 1
 
 
+def refuse_unproven(db: Database) -> None:
+    """For batches of several pages that are no page's only way. Raises `Problem`."""
+    bucket = door.now().bucket
+    if bucket and not buckets.proven(db, bucket):
+        what = "is not proven yet: its first batch is one page"
+        raise Problem(bucket, what, "Send that first: make batch-submit, then make batch-fetch")
+
+
 def note(db: Database, batch: Batch) -> None:
     """The batch's output was fetched: its bucket is proven."""
     if not batch.door.bucket or not batch.last("downloaded"):
@@ -47,10 +54,9 @@ def note(db: Database, batch: Batch) -> None:
 
 def _first_batch(db: Database, data_root: Path, bucket: str) -> Batch | None:
     """The batch that is to prove the bucket, while it is open."""
-    for place in (paths.batches, paths.comparisons):
-        for folder in open_folders(data_root, db, place):
-            with suppress(Problem):  # a damaged folder is reported by the command that works on it
-                batch = load_batch(folder)
-                if batch.door.bucket == bucket:
-                    return batch
+    for folder in open_folders(data_root, db):
+        with suppress(Problem):  # a damaged folder is reported by the command that works on it
+            batch = load_batch(folder)
+            if batch.door.bucket == bucket:
+                return batch
     return None

@@ -21,8 +21,16 @@ import click
 from sqlite_utils import Database
 
 from flowsheets import lock, paths
-from flowsheets.batch import proof, restore, results
-from flowsheets.batch.folder import CLOSED, Batch, batch_folders, load_batch, open_folders, page_of
+from flowsheets.batch import proof, restore, results, runs
+from flowsheets.batch.folder import (
+    CLOSED,
+    Batch,
+    aside_folders,
+    batch_folders,
+    load_batch,
+    open_folders,
+    page_of,
+)
 from flowsheets.batch.results import Outcome, Tally
 from flowsheets.errors import Problem
 from flowsheets.jobs import database, folders, pauses, states
@@ -359,11 +367,12 @@ def take_in_real_time(db: Database, settings: Settings, found: Found | None = No
     back to the queue. For the holder of the `process` lock.
     """
     found = found or Found()
+    how = runs.all_of(settings.data_root)
     for pdf_path, name, stamp in list(_changed_responses(db, settings.data_root)):
         pages = paths.pages_with_responses(settings.data_root, pdf_path)
         states.register(db, pages)  # of a jobs.db that was lost
         for page in pages:
-            outcomes = _unknown_responses(db, settings, page)
+            outcomes = _unknown_responses(db, settings, page, how)
             _apply(db, settings.data_root, outcomes, None, found)
         with database.transaction(db):
             folders.take_in_responses(db, name, stamp)
@@ -390,7 +399,9 @@ def _changed_responses(db: Database, data_root: Path) -> Iterator[tuple[str, str
             yield pdf_path, name, stamp
 
 
-def _unknown_responses(db: Database, settings: Settings, page: PageId) -> list[Outcome]:
+def _unknown_responses(
+    db: Database, settings: Settings, page: PageId, how: list[runs.Asked]
+) -> list[Outcome]:
     """Responses on disk without a row in `usage`, oldest first; all where the result is gone.
 
     One from before a `make retry`, or whose page is out in a batch, is recorded alone; where a
@@ -404,9 +415,11 @@ def _unknown_responses(db: Database, settings: Settings, page: PageId) -> list[O
     job = states.row(db, page) or {}
     outcomes = []
     for path in saved:
-        if paths.asked_for(path)[0] in known and not gone:
+        at = paths.asked_for(path)[0]
+        if at in known and not gone:
             continue
-        outcome = read_saved(page, path, job.get("model_version") or settings.model)
+        model = job.get("model_version") or settings.model
+        outcome = read_saved(page, path, model, asked=runs.of(how, at))
         alone = (paths.was_retried(path) and not gone) or job.get("status") == "submitted"
         outcomes.append(outcome._replace(reading=None) if alone else outcome)
     return _with_the_newest_page(outcomes)
@@ -418,11 +431,10 @@ def _with_the_newest_page(outcomes: list[Outcome]) -> list[Outcome]:
     return [one._replace(reading=None) if n in read[:-1] else one for n, one in enumerate(outcomes)]
 
 
-def read_saved(page: PageId, saved: Path, model: str, thinking: str | None = "unknown") -> Outcome:
+def read_saved(page: PageId, saved: Path, model: str, asked: runs.Asked | None = None) -> Outcome:
     """What came of a page, from its real-time response on disk, and what was billed for it.
 
-    `model` is the one that was asked, `thinking` the level; one that is not known guides no
-    estimate.
+    `model` is named where it is not known how the page was `asked` for; that guides no estimate.
     """
     answer = None
     try:
@@ -430,10 +442,14 @@ def read_saved(page: PageId, saved: Path, model: str, thinking: str | None = "un
         reading = response.read(answer)
     except ValueError:
         reading = Unread("not_json", "the response is not JSON")
-    at, asked = paths.asked_for(saved)
+    at, tier = paths.asked_for(saved)
+    thinking: str | None = "unknown"
+    if asked:
+        model, thinking = asked.model, asked.thinking
     version = results.model_version(answer, model)
-    mode, tokens = usage.mode(answer, asked), usage.tokens(answer)
-    billed = usage.Answer(page, None, mode, model, version, tokens, at, thinking)
+    mode, tokens = usage.mode(answer, tier), usage.tokens(answer)
+    how = asked.identity if asked else {}
+    billed = usage.Answer(page, None, mode, model, version, tokens, at, thinking, **how)
     return Outcome(page, reading, version, billed)
 
 
@@ -441,15 +457,14 @@ def read_saved(page: PageId, saved: Path, model: str, thinking: str | None = "un
 
 
 def _record_comparisons(db: Database, settings: Settings, found: Found) -> None:
-    """What comparisons were billed, from their own folders."""
-    from flowsheets.batch import compare  # with what it compares by, wanted by a rebuild alone
+    """What comparisons and second readings were billed, from their own folders."""
+    # With what they compare by, wanted by a rebuild alone.
+    from flowsheets.batch import aside, compare
 
-    for folder in batch_folders(settings.data_root, paths.comparisons):
+    for folder in aside_folders(settings.data_root):
         with suppress(Problem):
             batch = load_batch(folder)
-            billed = [*compare.of_real_time(batch).paid]
-            if batch.responses.exists():
-                billed += compare.of_batch(batch).paid
+            billed = [*compare.of_real_time(batch).paid, *aside.paid(batch)]
             with database.transaction(db):
                 before = db.conn.total_changes
                 usage.note(db, map(usage.row, billed))

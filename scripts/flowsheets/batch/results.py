@@ -110,7 +110,7 @@ def check_file(batch: Batch) -> FileCheck:
     if not batch.responses.exists():
         return check
     sent = {line["key"] for line in batch.lines}
-    key_of = batch.door.key_reader(batch.name, batch.asked)
+    key_of = batch.door.key_reader(batch.name, batch.sent)
     for number, offset, raw in _lines(batch.responses):
         try:
             line = response.parse(raw)
@@ -299,6 +299,7 @@ class Reader:
     error_of_all: str | None  # the one error of all rows: no page's own fault
     missing: Unread
     thinking: str | None  # the level that was asked for
+    asked: dict[str, Any]  # form, prompt and request, see `request.identity`
 
     @classmethod
     def of(
@@ -314,6 +315,7 @@ class Reader:
             error_of_all=error_of_all(batch, check),
             missing=missing,
             thinking=batch.thinking,
+            asked=batch.asked,
         )
 
     def outcome(self, line: Line, answers: list[dict[str, Any]], wanted: bool) -> Outcome:
@@ -344,10 +346,10 @@ class Reader:
         different = [body for n, body in enumerate(bodies) if body not in bodies[:n]]
         tokens = usage.total(usage.tokens(body) for body in different)
         version = model_version(bodies[0], self.model)
-        batch_id = self.batch.batch_id
-        return usage.Answer(
-            page, batch_id, "batch", self.model, version, tokens, self.asked_at, self.thinking
+        billed = usage.Answer(
+            page, self.batch.batch_id, "batch", self.model, version, tokens, self.asked_at
         )
+        return billed._replace(thinking=self.thinking, **self.asked)
 
 
 def model_version(answer: Any, model: str) -> str:

@@ -301,7 +301,7 @@ def _upload(batch: Batch, db: Database | None) -> str:
             batch.requests, "is missing", f"Give its pages back: make batch-rescue ID={batch.name}"
         )
     try:
-        file = batch.door.upload(batch.requests, batch.name, batch.asked)
+        file = batch.door.upload(batch.requests, batch.name, batch.sent)
     except ApiProblem as problem:
         if problem.code == 400 and not problem.key_refused:  # for good: not to be sent each run
             raise refusal(batch, db, problem) from problem

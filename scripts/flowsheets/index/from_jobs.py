@@ -30,7 +30,9 @@ class Job(NamedTuple):
     last_error: str | None
     pdf_first_date: str | None
     pdf_last_date: str | None
-    mode: str | None  # of the page's last billed response
+    mode: str | None  # of the page's last billed response that is not aside
+    prompt: str | None  # digests, of the same one
+    request: str | None
     usd: float | None  # what all of its responses cost
     batch_id: str | None
     image_path: str | None
@@ -56,11 +58,13 @@ NOTED = {
     "pdf_changed": "changed_scans",
 }
 
-# A row's own usage: the mode of the last response (SQLite takes a bare column from the row that has
-# the max), and the sum.
+# A row's own usage: how the last response came that may have made a result (SQLite takes a bare
+# column from the row that has the max), and the sum of all.
 _JOBS = """
 SELECT j.pdf_path, j.page_number, j.status, j.attempts, j.last_error, j.batch_id,
-    {verified_at}, {reviewer_id}, u.mode, sum(u.usd), max(u.requested_at)
+    {verified_at}, {reviewer_id}, iif(u.aside IS NULL, u.mode, NULL),
+    iif(u.aside IS NULL, u.prompt, NULL), iif(u.aside IS NULL, u.request, NULL),
+    sum(u.usd), max(iif(u.aside IS NULL, u.requested_at, NULL))
 FROM (SELECT * FROM jobs WHERE (pdf_path, page_number) > (?, ?)
       ORDER BY pdf_path, page_number LIMIT ?) j
 LEFT JOIN usage u ON u.pdf_path = j.pdf_path AND u.page_number = j.page_number
@@ -106,20 +110,21 @@ def _or_null(jobs_db: Database, column: str) -> str:
 
 
 def _found(row: tuple[Any, ...], data_root: str) -> Found:
-    pdf_path, page_number, status, attempts, last_error, batch_id, at, by, mode, usd, _ = row
+    pdf_path, page_number, status, attempts, last_error, batch_id, at, by, *asked, usd, _ = row
+    mode, prompt, request = asked
     page = PageId(pdf_path, page_number)
-    name = paths.page_name(page)
-    image, result = f"pages/{name}.png", f"results/{name}.json"
+    image, result = paths.image_path(page), paths.result_path(page)
     stamp = stamps.of(f"{data_root}/{result}")
     first, last = _span(pdf_path)
     if mode is None and batch_id and status == "completed":
         mode = "batch"
     job = Job(
-        *(pdf_path, page_number, status, attempts, last_error, first, last, mode, usd, batch_id),
+        *(pdf_path, page_number, status, attempts, last_error, first, last),
+        *(mode, prompt, request, usd, batch_id),
         image if os.path.exists(f"{data_root}/{image}") else None,
         result if stamp != stamps.MISSING else None,
     )
-    return Found(page, name, job, f"{data_root}/{result}", stamp, at, by)
+    return Found(page, paths.page_name(page), job, f"{data_root}/{result}", stamp, at, by)
 
 
 @lru_cache(maxsize=1)  # the pages of a PDF come one after the other

@@ -14,6 +14,7 @@ from sqlite_utils import Database
 from flowsheets import display, paths
 from flowsheets.index import doubts
 from flowsheets.jobs import date_checks
+from flowsheets.page import prompts
 from flowsheets.page.schema import POSITIONS
 from flowsheets.page.verified import COMPLETE
 from flowsheets.paths import PageId
@@ -24,6 +25,7 @@ FILE_REASONS = {
     "result_damaged": "the result file is damaged",
     "verified_unused": "a person verified the page, and that file cannot be used",
 }
+SECOND = "second_reading"
 # The most urgent first: another page's text, lost files, then text that is missing or made up, then
 # doubts. A new reason is added here; where another command notes it in jobs.db, in
 # `from_jobs.NOTED` as well. A page that a person verified as complete is on the list for its files
@@ -43,6 +45,8 @@ REASONS = {
     "failed": "failed, with no tries left",
     "pdf_changed": "the PDF is another file since the page was read",
     "mended_answer": "the response had to be mended to be read",
+    SECOND: "a second reader has much of it differently",
+    "older_prompt": "the prompt that read it did not ask for all that today's asks for",
     "type_letters_missing": "no type letter was read, and the scan has some",
     "low_confidence": "many rows are low in confidence",
 }
@@ -120,6 +124,8 @@ def _all(
     yield from _ink(db)
     yield from _failed(db, max_attempts)
     yield from _noted(db, noted)
+    yield from _second(db)
+    yield from _older_prompt(db)
     yield from _letters_missing(db)
     yield from _low(db)
 
@@ -162,6 +168,15 @@ def _noted(db: Database, noted: Noted) -> Iterator[Review]:
             yield Review(name, reason, 0, display.plain(detail))
 
 
+def _second(db: Database) -> Iterator[Review]:
+    sql = (
+        "SELECT page, sum(score), group_concat(detail, ' ') FROM"
+        " (SELECT * FROM second_readings WHERE listed ORDER BY score DESC, folder) GROUP BY page"
+    )
+    for page, score, detail in db.execute(sql):
+        yield Review(page, SECOND, score, detail)
+
+
 def _failed(db: Database, max_attempts: int) -> Iterator[Review]:
     sql = "SELECT page, attempts, last_error FROM pages WHERE status = 'failed' AND attempts >= ?"
     for page, attempts, last_error in db.execute(sql, [max_attempts]):
@@ -177,6 +192,14 @@ def _low(db: Database) -> Iterator[Review]:
     )
     for page, low, count in db.execute(sql, [LOW_ENTRIES, LOW_SHARE]):
         yield Review(page, "low_confidence", low / count, f"{low} of {count} rows are low.")
+
+
+def _older_prompt(db: Database) -> Iterator[Review]:
+    sql = "SELECT page, prompt FROM pages WHERE prompt IS NOT NULL AND entry_count IS NOT NULL"
+    for page, prompt in db.execute(sql):
+        if missing := prompts.not_asked_for(prompt):
+            detail = f"It was read with the prompt {prompt}, which did not ask for: "
+            yield Review(page, "older_prompt", len(missing), f"{detail}{', '.join(missing)}.")
 
 
 def _letters_missing(db: Database) -> Iterator[Review]:

@@ -15,7 +15,7 @@ from flowsheets import paths
 from flowsheets.errors import Problem
 
 # Of another version it is built anew: it holds nothing that is not elsewhere.
-VERSION = 3
+VERSION = 5
 
 # Another index may be at work; from nothing it takes as long as that.
 BUSY_SECONDS = 300
@@ -46,6 +46,8 @@ CREATE TABLE pages (
     verified_at     TEXT,    -- ISO, UTC
     text_path       TEXT,    -- the file that the text is from, relative to DATA_ROOT if it is there
     mode            TEXT,    -- batch, realtime, flex
+    prompt          TEXT,    -- digest of the prompt that read it; null where it is not known
+    request         TEXT,    -- digest of all that was asked, without the image; likewise
     usd             REAL,
     batch_id        TEXT,
     image_path      TEXT,    -- relative to DATA_ROOT; null where the file is missing
@@ -124,6 +126,36 @@ CREATE TABLE findings (
     badness     REAL NOT NULL,
     detail      TEXT NOT NULL
 );
+-- Pages that were read again by another reader, and what it has differently; see make second.
+CREATE TABLE second_readings (
+    page        TEXT NOT NULL REFERENCES pages(page),
+    folder      TEXT NOT NULL,    -- of the reader, under second/readings/
+    model       TEXT NOT NULL,    -- what was asked: the model with its settings, or ocr
+    model_version TEXT,
+    read_at     TEXT,             -- ISO, UTC
+    image_sha256 TEXT,            -- of the image that it read
+    not_compared TEXT,            -- why it is not held against the first reading; null where it is
+    differences INTEGER,          -- rows of disagreements
+    score       REAL,             -- how much that is; pages are ranked by it
+    listed      INTEGER NOT NULL, -- 1 where it is enough for the list of make review
+    detail      TEXT NOT NULL,
+    stamp       TEXT NOT NULL,    -- of the readings and the image
+    PRIMARY KEY (page, folder)
+);
+CREATE TABLE disagreements (
+    page        TEXT NOT NULL REFERENCES pages(page),
+    pdf_path    TEXT NOT NULL,
+    page_number INTEGER NOT NULL,
+    folder      TEXT NOT NULL,
+    model       TEXT NOT NULL,
+    position    TEXT,             -- null where it is about the page
+    row_index   INTEGER,          -- in the first reading; null where the second alone has the row
+    second_row  INTEGER,          -- in the second reading, likewise
+    field       TEXT NOT NULL,    -- date, hour, dj, rows, shift, circle, text
+    first       TEXT,
+    second      TEXT,
+    weight      REAL NOT NULL     -- what it adds to the score; 0: the row goes on a shift
+);
 -- The form on the scan, by block: ruled rows with writing, those with a type letter, and how many
 -- px of a sheet 4200 high they lie lower than the form has them; null where it was not found.
 CREATE TABLE ink (
@@ -197,6 +229,7 @@ CREATE INDEX entries_confidence ON entries(confidence);
 CREATE INDEX entries_continues ON entries(continues) WHERE continues IS NOT NULL;
 CREATE INDEX oddities_page ON oddities(page);
 CREATE INDEX oddities_entry ON oddities(entry);
+CREATE INDEX disagreements_page ON disagreements(page);
 CREATE INDEX findings_page ON findings(page);
 CREATE INDEX reviews_rank ON reviews(rank);
 """

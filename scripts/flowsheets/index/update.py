@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from flowsheets import paths
 from flowsheets.errors import warn
-from flowsheets.index import doubts, from_jobs, from_results, reviews, tables, texts
+from flowsheets.index import doubts, from_jobs, from_results, reviews, second, tables, texts
 from flowsheets.index.doubts import Finding
 from flowsheets.index.from_jobs import Found, Job
 from flowsheets.index.from_results import PageRows, Row
@@ -83,6 +83,7 @@ class Taken(NamedTuple):
     read: int
     changed: int
     damaged: int
+    djs: set[str]  # on pages whose text changed, before and after; casefolded
 
 
 class Indexed(NamedTuple):
@@ -98,18 +99,25 @@ def update(config: Settings, jobs_db: Database, db: Database) -> Tally:
     data_root = config.data_root
     noted = date_checks.noted(jobs_db)  # before the results are looked at, which are there by then
     results = texts.results(data_root)
+    anew = not tables.is_searchable(db)
     taken = [_take_in(db, chunk, data_root) for chunk in _chunks(jobs_db, data_root, results)]
-    read, changed, damaged = map(sum, zip(Taken(0, 0, 0), *taken, strict=True))
     gone = _gone(db, jobs_db)
+    djs = _djs(db, gone).union(*(one.djs for one in taken))
     _delete(db, gone)
     tables.finish(db)
-    if changed or gone or read:
-        _name_djs(db)
+    _name_djs(db, None if anew else djs)
+    second.update(db, data_root)
     _update_date_checks(db, jobs_db, noted)
     reviews.refresh(db, config.max_attempts, noted, from_jobs.noted(jobs_db))
     pages, with_result = db.execute("SELECT count(*), count(result_path) FROM pages").fetchone()
     _warn(db, results.current - with_result)
-    return Tally(pages, read, changed, len(gone), damaged)
+    return Tally(
+        pages=pages,
+        read=sum(one.read for one in taken),
+        changed=sum(one.changed for one in taken),
+        gone=len(gone),
+        damaged=sum(one.damaged for one in taken),
+    )
 
 
 def _chunks(jobs_db: Database, data_root: Path, results: Results) -> Iterator[dict[str, Page]]:
@@ -130,11 +138,13 @@ def _page(found: Found, sources: Sources) -> Page:
 def _take_in(db: Database, now: dict[str, Page], data_root: Path) -> Taken:
     """Write what differs of these pages."""
     changes = _changes(_before(db, list(now)), now.values())
+    djs = _djs(db, changes.to_forget)
     _forget(db, changes.to_forget)
     _add(db, changes.new)
     _change(db, changes.changed)
     damaged = _read_texts(db, changes.to_read, data_root)
-    return Taken(len(changes.to_read), len(changes.new) + len(changes.changed), damaged)
+    djs |= _djs(db, [page.name for page in changes.to_read])
+    return Taken(len(changes.to_read), len(changes.new) + len(changes.changed), damaged, djs)
 
 
 def _before(db: Database, names: list[str]) -> dict[str, tuple[str, tuple[Any, ...]]]:
@@ -174,7 +184,7 @@ def _gone(db: Database, jobs_db: Database) -> list[str]:
 def _delete(db: Database, names: list[str]) -> None:
     _forget(db, names)
     tables.unsearch(db, "pages", names)
-    for table in ("ink", "pages"):
+    for table in ("ink", "second_readings", "disagreements", "pages"):
         _many(db, f"DELETE FROM {table} WHERE page = ?", ((name,) for name in names))
 
 
@@ -264,28 +274,45 @@ def _forget(db: Database, names: list[str]) -> None:
     tables.search(db, "pages", names)
 
 
-def _name_djs(db: Database) -> None:
-    """One name a DJ: the most frequent of the writings that differ in capitals alone."""
-    writings: dict[str, Counter[str]] = {}  # folded -> how often each writing
-    for writing, count in db.execute(
-        "SELECT jock_raw, count(*) FROM blocks WHERE jock_raw IS NOT NULL GROUP BY jock_raw"
-    ):
-        if plain := from_results.collapsed(writing):
-            writings.setdefault(plain.casefold(), Counter())[plain] += count
-    names = {
-        folded: min((-count, writing) for writing, count in counts.items())[1]
-        for folded, counts in writings.items()
-    }
-    found = db.execute("SELECT DISTINCT dj FROM blocks WHERE dj IS NOT NULL").fetchall()
-    wrong = [(names[dj.casefold()], dj) for (dj,) in found if dj != names[dj.casefold()]]
-    for table in ("blocks", "entries"):
-        _many(db, f"UPDATE {table} SET dj = ? WHERE dj = ?", wrong)
-    db.execute("DELETE FROM djs")
-    db.execute(
-        "INSERT INTO djs SELECT dj, count(*), count(DISTINCT b.page), sum(play_count),"
-        " sum(crossed_out_count), min(page_date), max(page_date)"
-        " FROM blocks b JOIN pages p ON p.page = b.page WHERE dj IS NOT NULL GROUP BY dj"
-    )
+def _djs(db: Database, names: list[str]) -> set[str]:
+    """The DJs of these pages, whatever the capitals; none while there is no index to ask."""
+    if not names or not tables.is_searchable(db):
+        return set()
+    sql = "SELECT dj FROM blocks WHERE page = ? AND dj IS NOT NULL"
+    return {dj.casefold() for name in names for (dj,) in db.execute(sql, [name])}
+
+
+def _name_djs(db: Database, changed: set[str] | None) -> None:
+    """One name a DJ: the most frequent of the writings that differ in capitals alone.
+
+    Of DJs on pages that changed; of all where that is None.
+    """
+    spelled: dict[str, set[str]] = {}  # folded -> as the blocks have it
+    for sql in ("SELECT DISTINCT dj FROM blocks WHERE dj IS NOT NULL", "SELECT dj FROM djs"):
+        for (dj,) in db.execute(sql):
+            if changed is None or dj.casefold() in changed:
+                spelled.setdefault(dj.casefold(), set()).add(dj)
+    for own in spelled.values():
+        name = _most_frequent(db, own)
+        wrong = [(name, dj) for dj in own if dj != name]
+        for table in ("blocks", "entries"):
+            _many(db, f"UPDATE {table} SET dj = ? WHERE dj = ?", wrong)
+        _many(db, "DELETE FROM djs WHERE dj = ?", [(dj,) for dj in own])
+        db.execute(
+            "INSERT INTO djs SELECT dj, count(*), count(DISTINCT b.page), sum(play_count),"
+            " sum(crossed_out_count), min(page_date), max(page_date)"
+            " FROM blocks b JOIN pages p ON p.page = b.page WHERE dj = ? GROUP BY dj",
+            [name],
+        )
+
+
+def _most_frequent(db: Database, own: set[str]) -> str:
+    counts = Counter[str]()
+    sql = "SELECT jock_raw, count(*) FROM blocks WHERE dj = ? GROUP BY jock_raw"
+    for dj in own:
+        for writing, count in db.execute(sql, [dj]):
+            counts[from_results.collapsed(writing) or ""] += count
+    return min(((-count, writing) for writing, count in counts.items()), default=(0, ""))[1]
 
 
 def _update_date_checks(db: Database, jobs_db: Database, noted: date_checks.Noted) -> None:

@@ -15,6 +15,7 @@ was drawn from a PDF that has changed since, waits for `make render`; where that
 and `low_confidence` are in existing databases; nothing here sets them.
 """
 
+import os
 import re
 from collections.abc import Container, Iterable, Iterator
 from datetime import UTC, datetime
@@ -94,7 +95,7 @@ def flip(
     sql = _update(tuple(columns), count_try, len(olds), in_batch is not ANY_BATCH)
     values = (new, now(), *columns.values())
     guard = olds if in_batch is ANY_BATCH else (*olds, in_batch)
-    rows = [(page, (*values, *page, *guard)) for page in pages]
+    rows = ((page, (*values, *page, *guard)) for page in pages)
     if db.conn.in_transaction:  # the caller's, which takes all of it back or nothing
         return [page for page, row in rows if db.conn.execute(sql, row).rowcount == 1]
     with transaction(db):
@@ -158,7 +159,13 @@ def claim(
     then the old result is put aside. `asked` is the model that is going to be asked, kept in
     `model_version` until the response names its own. `paused` pages are left out.
     """
-    chosen = choose(db, data_root, limit, max_attempts, paused)
+    return take(db, data_root, choose(db, data_root, limit, max_attempts, paused), new, asked)
+
+
+def take(
+    db: Database, data_root: Path, chosen: Choice, new: str, asked: str | None = None
+) -> Claim:
+    """`claim` of what was chosen; a page that has moved since stays as it is."""
     flip(
         db,
         chosen.lost,
@@ -183,7 +190,7 @@ def claim(
         within_batch_index=None,
         model_version=asked,
     )
-    return Claim(taken, [page for page in chosen.set_back if page in set(taken)])
+    return Claim(taken, sorted({*chosen.set_back}.intersection(taken)))
 
 
 def choose(
@@ -195,13 +202,14 @@ def choose(
 ) -> Choice:
     """What `claim` would come upon."""
     choice = Choice([], [], [], [])
+    root = str(data_root)
     for page, status in waiting(db, max_attempts):
         if page in paused:
             continue
-        has_result = paths.result(data_root, page).is_file()
+        has_result = os.path.isfile(f"{root}/{paths.result_path(page)}")
         if has_result and not _was_set_back(db, data_root, page):
             choice.read.append(page)
-        elif paths.png(data_root, page).is_file():
+        elif os.path.isfile(f"{root}/{paths.image_path(page)}"):
             choice.waiting.append(page)
             if has_result:
                 choice.set_back.append(page)
@@ -222,7 +230,8 @@ def _was_set_back(db: Database, data_root: Path, page: PageId) -> bool:
     job = row(db, page)
     if job is None or job["status"] != "rendered":
         return False
-    billed = db.table("usage").count_where("pdf_path = ? AND page_number = ?", list(page))
+    mine = "pdf_path = ? AND page_number = ? AND aside IS NULL"
+    billed = db.table("usage").count_where(mine, list(page))
     if billed or job["model_version"]:
         return True
     written = paths.result(data_root, page).stat().st_mtime

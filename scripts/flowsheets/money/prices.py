@@ -76,11 +76,19 @@ def price(
     if listed := _listed(model, mode, day):
         if prompt > ONE_RATE_PROMPT:
             return Price(_calculated(model, mode, day, prompt, cached, output), price_list())
-        return Price(_at(listed, prompt, cached, output), price_list())
+        return Price(at_rates(listed, prompt, cached, output), price_list())
     documented = _documented(model, mode)
     if documented is None or prompt > DOCUMENTED_PROMPT:
         return None
-    return Price(_at(documented, prompt, cached, output), DOCUMENTED_LIST)
+    return Price(at_rates(documented, prompt, cached, output), DOCUMENTED_LIST)
+
+
+def rates(model: str, mode: str, day: str) -> Rates | None:
+    """The rates of a day (ISO), for prompts of up to `ONE_RATE_PROMPT` tokens; None if unknown.
+
+    Such responses may be added up before they are priced.
+    """
+    return _listed(model, mode, day) or _documented(model, mode)
 
 
 def remark(model: str, mode: str, at: str | None = None) -> str | None:
@@ -121,7 +129,8 @@ def _documented(model: str, mode: str) -> Rates | None:
     return DOCUMENTED.get(model, {}).get(mode)
 
 
-def _at(rates: Rates, prompt: int, cached: int, output: int) -> Decimal:
+def at_rates(rates: Rates, prompt: int, cached: int, output: int) -> Decimal:
+    """Dollars of so many tokens."""
     fresh = (prompt - cached) * rates.input
     return (fresh + cached * rates.cached + output * rates.output) / _MILLION
 

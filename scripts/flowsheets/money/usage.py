@@ -37,8 +37,10 @@ CREATE TABLE IF NOT EXISTS usage (
     price_list                 TEXT
 )
 """
-# New to an older table: how the response ended, and the thinking level that was asked for.
-_ADDED = {"finish_reason": str, "thinking": str}
+# New to an older table: how the response ended, and what was asked for. Rows from before `answer`
+# are of the full form.
+_ADDED = {"finish_reason": str, "thinking": str, "answer": str, "prompt": str, "request": str}
+_ADDED |= {"aside": str}
 _INDEXES = (
     "CREATE UNIQUE INDEX IF NOT EXISTS idx_usage_batch"
     " ON usage(batch_id, pdf_path, page_number) WHERE batch_id IS NOT NULL",
@@ -92,6 +94,46 @@ class Answer(NamedTuple):
     tokens: Tokens | None
     requested_at: str  # ISO, UTC
     thinking: str | None = None  # the level that was asked for; None: the model's own
+    answer: str | None = None  # full or lean; None: from before there was a lean form
+    prompt: str | None = None  # digests of prompt and request (see `page.request.identity`);
+    request: str | None = None  # None where they are not known
+    aside: str | None = None  # `compare`, `second`: a response that makes no result
+
+
+class Sum(NamedTuple):
+    """Responses of a day, model and mode added up; one with a long prompt, priced alone, is alone.
+
+    Tokens are those of responses that have counts.
+    """
+
+    day: str  # ISO, UTC
+    model: str  # as asked for
+    mode: str
+    model_version: str  # as answered
+    price_list: str | None
+    counted: bool  # whether they have counts
+    responses: int
+    prompt_token_count: int
+    cached_content_token_count: int
+    candidates_token_count: int
+    thoughts_token_count: int
+    usd: float | None  # None where no price was known
+
+    @property
+    def real_time(self) -> float | None:
+        """What the same tokens cost in real time; None where that is not known."""
+        if not self.counted:
+            return None
+        model = self.model
+        if _another_family(model, self.model_version):
+            model = self.model_version.removeprefix("models/")
+        prompt, cached = self.prompt_token_count, self.cached_content_token_count
+        output = self.candidates_token_count + self.thoughts_token_count
+        if self.responses == 1:
+            alone = prices.price(model, "realtime", prompt, cached, output, self.day)
+            return float(alone.usd) if alone else None
+        rates = prices.rates(model, "realtime", self.day)
+        return float(prices.at_rates(rates, prompt, cached, output)) if rates else None
 
 
 def create_table(db: Database) -> None:
@@ -178,7 +220,8 @@ def row(answer: Answer) -> tuple[Any, ...]:
     return (
         *answer.page,
         *(answer.batch_id, answer.mode, answer.model, answer.model_version),
-        *(*counts, answer.requested_at, finish_reason, answer.thinking, *priced),
+        *(*counts, answer.requested_at, finish_reason, answer.thinking),
+        *(answer.answer, answer.prompt, answer.request, answer.aside, *priced),
     )
 
 
@@ -186,7 +229,8 @@ def row(answer: Answer) -> tuple[Any, ...]:
 _COLUMNS = (
     *("pdf_path", "page_number", "batch_id", "mode", "model", "model_version"),
     *Tokens._fields[:5],
-    *("requested_at", "finish_reason", "thinking", "usd", "price_list"),
+    *("requested_at", "finish_reason", "thinking", "answer", "prompt", "request"),
+    *("aside", "usd", "price_list"),
 )
 
 
@@ -233,10 +277,10 @@ def family(model: str) -> str:
     return re.sub(r"^(gemini-[^-]+-.+?)(-(preview|exp|latest|stable|\d{2,}))+$", r"\1", model)
 
 
-def warn_of_other_models(answers: Iterable[Answer]) -> None:
+def warn_of_other_models(answers: Iterable[Answer | Sum]) -> None:
     """Warn on stderr where another model answered than was asked, once for each pair of names."""
     for answer in answers:
-        if another_model(answer):
+        if _another_family(answer.model, answer.model_version):
             _warn_once(answer.model, answer.model_version)
 
 
@@ -254,11 +298,37 @@ def noted(db: Database) -> Iterator[tuple[Answer, float | None, str | None]]:
         f"SELECT {', '.join(_COLUMNS)} FROM usage ORDER BY requested_at, pdf_path, page_number"
     )
     for pdf_path, page_number, *asked in found:
-        batch_id, mode, model, version, *counts, at, finish_reason, thinking, usd, listed = asked
+        batch_id, mode, model, version, *counts, at, finish_reason = asked[:11]
+        *how, usd, listed = asked[11:]
         counted = Tokens(*(*counts, finish_reason)) if counts[0] is not None else None
         page = PageId(pdf_path, page_number)
-        answer = Answer(page, batch_id, mode, model, version, counted, at, thinking)
+        answer = Answer(page, batch_id, mode, model, version, counted, at, *how)
         yield answer, usd, listed
+
+
+def sums(db: Database) -> list[Sum]:
+    """All responses, added up by SQLite: rows of a station are tens of thousands."""
+    found = db.execute(
+        "SELECT substr(requested_at, 1, 10) AS day, model, mode, model_version, price_list,"
+        " prompt_token_count IS NOT NULL AS counted, count(*),"
+        " coalesce(sum(prompt_token_count), 0), coalesce(sum(cached_content_token_count), 0),"
+        " coalesce(sum(candidates_token_count), 0), coalesce(sum(thoughts_token_count), 0),"
+        " sum(usd) FROM usage GROUP BY day, model, mode, model_version, price_list, counted,"
+        " usd IS NULL, CASE WHEN prompt_token_count > ? THEN rowid END",
+        [prices.ONE_RATE_PROMPT],
+    )
+    return [Sum(*row) for row in found]
+
+
+def pages_by(db: Database, *columns: str) -> dict[tuple[str, ...], int]:
+    """How many pages have responses, by `month`, `model` and `mode`, or some of these."""
+    by = "".join(f"{column}, " for column in columns)
+    found = db.execute(
+        f"SELECT {by}count(*) FROM (SELECT DISTINCT {by}pdf_path, page_number"
+        " FROM (SELECT *, substr(requested_at, 1, 7) AS month FROM usage))"
+        f" GROUP BY {by.removesuffix(', ') or 'NULL'}"
+    )
+    return {tuple(key): count for *key, count in found}
 
 
 class Size(NamedTuple):
@@ -269,8 +339,11 @@ class Size(NamedTuple):
     cut_off: bool
 
 
-def sizes(db: Database, model: str, thinking: str | None, most: int) -> tuple[list[Size], int]:
-    """The newest responses of a model, asked at a thinking level, and of how many pages they are.
+def sizes(
+    db: Database, model: str, thinking: str | None, answer: str, most: int
+) -> tuple[list[Size], int]:
+    """The newest responses of a model, asked at a thinking level for a form of the answer, and of
+    how many pages they are.
 
     At most `most` of them, so that an estimate stays as quick as it is with few. What another model
     answered is left out.
@@ -278,9 +351,10 @@ def sizes(db: Database, model: str, thinking: str | None, most: int) -> tuple[li
     rows = db.execute(
         "SELECT model_version, prompt_token_count, candidates_token_count + thoughts_token_count,"
         " coalesce(finish_reason, '') = ?, pdf_path, page_number FROM usage"
-        " WHERE model = ? AND thinking IS ? AND prompt_token_count IS NOT NULL"
+        " WHERE model = ? AND thinking IS ? AND coalesce(answer, 'full') = ?"
+        " AND prompt_token_count IS NOT NULL"
         " ORDER BY requested_at DESC LIMIT ?",
-        [CUT_OFF, model, thinking, most],
+        [CUT_OFF, model, thinking, answer, most],
     ).fetchall()
     own = [row for row in rows if not _another_family(model, row[0])]
     return [Size(row[1], row[2], bool(row[3])) for row in own], len({row[4:] for row in own})

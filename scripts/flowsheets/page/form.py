@@ -22,7 +22,7 @@ ENDS = 60  # of a rule, left out: the sheet may lie to the side, and holds a bar
 WRITING = (30, 630)  # from the rule's left end: where an artist's name is; notes are at the right
 SHIFT = 36  # up or down; half a row, so that a block is never fitted a row off
 BETWEEN = (55, 10)  # above a row's rule: what is its own, without the rules
-ASIDE, TAILS = 60, 20  # around a row that is cut out: type letter and tails, and how far it runs on
+ASIDE, RUN_ON, TAILS = 60, 160, 20  # left, right, above and below a row that is cut out
 
 # How much blacker than its block the rules have to be for the form to count as found, in shares. On
 # the station's pages they are .42 to .95 blacker, and lines between the rules .13 at the most.
@@ -87,7 +87,7 @@ def row_box(block: int, row: int, shift: int, to_row: int | None = None) -> Box:
         FIRST_RULES[half] + ROW_STEPS[half] * number + shift
         for number in (row, row if to_row is None else to_row)
     )
-    left, right = TYPES[side][0] - ASIDE, COLUMNS[side][1] + ASIDE
+    left, right = TYPES[side][0] - ASIDE, COLUMNS[side][1] + RUN_ON
     top, bottom = first - ROW_STEPS[half] - TAILS, last + TAILS
     return max(left, 0), max(round(top), 0), min(right, WIDTH), min(round(bottom), HEIGHT)
 

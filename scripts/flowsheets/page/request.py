@@ -6,12 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from flowsheets.errors import Problem
+from flowsheets.page import prompts
 from flowsheets.settings import Settings
 
 PROMPT = Path(__file__).with_name("prompt.md")
 
 # Beside the image and apart from the prompt, so that a cached prompt is one whole.
 TASK = "Transcribe this flowsheet page."
+
+# After the prompt where GEMINI_ANSWER=lean, whose schema lets the same fields be left out.
+LEAN = """# Short form
+
+Leave out each field whose value would be null or `[]`: a field that is missing is read as that. All four blocks are listed, with their `position`, and every entry has its `row_index`, `raw_text` and `confidence`. Nothing else changes."""  # noqa: E501
 
 
 def page_request(
@@ -36,7 +42,7 @@ def page_request(
     config: dict[str, Any] = {
         "responseMimeType": "application/json",
         # Not responseJsonSchema, which batches have been seen to ignore (ruby_llm #894).
-        "responseSchema": _schema(),
+        "responseSchema": _schema(settings.answer == "lean"),
         "maxOutputTokens": settings.max_output_tokens,
     }
     if settings.thinking:
@@ -54,8 +60,21 @@ def page_request(
     if cached_content:
         body["cachedContent"] = cached_content
     else:
-        body["systemInstruction"] = {"parts": [{"text": prompt()}]}
+        body["systemInstruction"] = {"parts": [{"text": instructions(settings)}]}
     return body
+
+
+def identity(settings: Settings) -> dict[str, str]:
+    """What is kept of a request beside its responses: the form of the answer, and two digests.
+
+    `prompt` is the prompt's (see `prompts`), `request` that of all that was asked, with the model
+    and without the image; a cache and the mode change neither.
+    """
+    return {
+        "answer": settings.answer,
+        "prompt": prompts.today(),
+        "request": prompts.digest([settings.model, page_request("", settings)]),
+    }
 
 
 def setting_refused(message: str) -> Problem | None:
@@ -92,8 +111,13 @@ def prompt() -> str:
     return PROMPT.read_text(encoding="utf-8").strip()
 
 
+def instructions(settings: Settings) -> str:
+    """All that is said before the image, which is the part that a cache can keep."""
+    return f"{prompt()}\n\n{LEAN}" if settings.answer == "lean" else prompt()
+
+
 @cache  # of 16,000 equal ones, one is made
-def _schema() -> dict[str, Any]:
+def _schema(lean: bool) -> dict[str, Any]:
     from flowsheets.page import schema  # 0.1 s, which an estimate does not need
 
-    return schema.response_schema()
+    return schema.response_schema(lean)

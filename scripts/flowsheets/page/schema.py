@@ -93,34 +93,39 @@ def result(reading: PageReading, model_version: str) -> PageResult:
     )
 
 
-def response_schema() -> dict[str, Any]:
+def response_schema(lean: bool = False) -> dict[str, Any]:
     """`PageReading` as the REST API's `responseSchema`: an OpenAPI subset, types in capitals.
 
     Gemini takes no `$ref` and spells "or null" as `nullable`; every field is required, so that
-    a missing text is a null that was meant. Source: the `Schema` reference of the API; a test
-    compares it with what google-genai itself makes of the class.
+    a missing text is a null that was meant. In the `lean` form what may be null or empty is not
+    required, and nothing else differs: four blocks, and each entry's row, text and confidence, are
+    there in both. Source: the `Schema` reference of the API; a test compares it with what
+    google-genai itself makes of the class.
     """
-    schema = PageReading.model_json_schema(mode="serialization")
-    return _openapi(schema, schema.get("$defs", {}))
+    schema = PageReading.model_json_schema(mode="validation" if lean else "serialization")
+    return _openapi(schema, schema.get("$defs", {}), lean)
 
 
-def _openapi(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+def _openapi(node: dict[str, Any], definitions: dict[str, Any], lean: bool) -> dict[str, Any]:
     if "$ref" in node:
-        return _openapi(definitions[node["$ref"].rsplit("/", 1)[-1]], definitions)
+        return _openapi(definitions[node["$ref"].rsplit("/", 1)[-1]], definitions, lean)
     out: dict[str, Any] = {}
     if "anyOf" in node:
         some, _null = node["anyOf"]
-        out |= _openapi(some, definitions) | {"nullable": True}
+        out |= _openapi(some, definitions, lean) | {"nullable": True}
     if "type" in node:
         out["type"] = node["type"].upper()
     if "description" in node:
         out["description"] = node["description"]
     out |= {new: node[old] for old, new in _KEPT.items() if old in node}
     if "items" in node:
-        out["items"] = _openapi(node["items"], definitions)
+        out["items"] = _openapi(node["items"], definitions, lean)
     if "properties" in node:
-        out["properties"] = {k: _openapi(v, definitions) for k, v in node["properties"].items()}
-        out["propertyOrdering"] = out["required"] = list(node["properties"])
+        fields = node["properties"].items()
+        out["properties"] = {k: _openapi(v, definitions, lean) for k, v in fields}
+        out["propertyOrdering"] = list(node["properties"])
+        # What has no default in the class cannot be left out.
+        out["required"] = list(node["required"] if lean else node["properties"])
     return out
 
 
