@@ -317,23 +317,18 @@ def _row_error(line: dict[str, Any]) -> Any:
 
 
 def row_status(error: Any) -> Any:
-    """The error in a row's status that is a text, `Bad Request: {"error": {…}}`; else as it is.
-
-    Of other texts the name before the colon may be one of `GRPC_CODES`.
-    """
+    """The error in a row's status that is a text, `Bad Request: {"error": {…}}`; else as it is."""
     if not isinstance(error, str):
         return error
-    said, _, rest = error.partition(":")
     try:
-        inner = orjson.loads(rest)
+        inner = orjson.loads(error.partition(":")[2])
     except ValueError:
         inner = None
     if isinstance(inner, dict) and isinstance(inner.get("error"), dict):
         inner = inner["error"]
     if isinstance(inner, dict) and inner.keys() & {"code", "message", "status"}:
         return inner
-    code = _rpc_code(re.sub(r"[\s-]+", "_", said.strip()))
-    return error if code is None else {"code": code, "message": rest.strip() or error}
+    return error
 
 
 def _row_failure(error: Any, cached: bool) -> Unread:
