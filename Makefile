@@ -17,6 +17,8 @@ venv      := .venv/bin/python
 installed := .venv/installed
 emulator  := .venv/emulator-installed
 browser   := .venv/browser-installed
+vertex    := .venv/vertex-installed
+bucket    := .venv/bucket-tests-installed
 chromium  := .venv/chromium-tests-installed
 mutants   := .venv/mutants-installed
 # The value of the variable $(1) as one word of the shell, whatever it holds: a dollar sign stays
@@ -27,7 +29,16 @@ define newline
 
 endef
 # Given to a command, and not exported to it: that would carry out a $(shell ...) in a value.
-unexport A B C D E F G H DRAFT LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT REVIEWER PAGES GROWTH MINUTES SEED MODULE MODEL WORLD TROUBLE
+unexport A B C D E F G H DOOR DRAFT LIMIT JOBS MISSING TIER BATCH SURE ID FORMAT PDF PAGE STATUS CODE PORT REVIEWER PAGES GROWTH MINUTES SEED MODULE MODEL WORLD TROUBLE
+
+# Vertex AI's library is installed where the environment, or else .env, asks for it.
+ifeq ($(origin GOOGLE_GENAI_USE_VERTEXAI)$(origin GOOGLE_GENAI_USE_ENTERPRISE),undefinedundefined)
+flag := $(shell sed -nE 's/^ *(export +)?GOOGLE_GENAI_USE_(VERTEXAI|ENTERPRISE) *= *//p' .env 2> /dev/null)
+else
+flag := $(value GOOGLE_GENAI_USE_VERTEXAI) $(value GOOGLE_GENAI_USE_ENTERPRISE)
+endif
+yes   := 1 true yes on True Yes On TRUE YES ON
+asked := $(if $(filter $(yes) $(yes:%="%") $(yes:%='%'),$(flag)),$(vertex))
 
 # The handwriting of the samples; none of it is committed.
 fonts := caveat courier-prime covered-by-your-grace gloria-hallelujah homemade-apple \
@@ -48,11 +59,11 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { split($$2, says, /  +/); printf "make %-38s %s\n", $$1 " " says[2], says[1] }' Makefile
 
 .PHONY: demo
-demo: | $(installed) $(emulator) ## everything, end to end, on the sample scans, with no key
-	@$(venv) scripts/demo.py
+demo: | $(installed) $(emulator) $(if $(filter vertex,$(DOOR)),$(vertex)) ## everything, end to end, on the sample scans, with no key  DOOR=vertex
+	@$(venv) scripts/demo.py --door $(call quote,DOOR)
 
 .PHONY: setup
-setup: $(installed) ## make the environment in .venv; every other command does so by itself
+setup: $(installed) $(asked) ## make the environment in .venv; every other command does so by itself
 
 $(installed): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Error: python3: version " + sys.version.split()[0] + ". Install Python 3.11 or newer, or name one: make PYTHON=python3.12 ...")'
@@ -71,6 +82,11 @@ $(browser): scripts/browser/requirements.txt $(installed)
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $< >&2
 	@touch $@
 
+$(vertex): scripts/flowsheets/gemini/requirements-vertex.txt $(installed)
+	@echo "installing what Vertex AI needs into .venv, once" >&2
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $< >&2
+	@touch $@
+
 .PHONY: discover
 discover: | $(installed) ## one job for each page of the PDFs under SCANS_ROOT
 	@$(venv) scripts/discover.py
@@ -84,7 +100,7 @@ estimate: | $(installed) ## what the waiting pages would cost, in each mode  LIM
 	@$(venv) scripts/estimate.py --limit $(call quote,LIMIT)
 
 .PHONY: process
-process: | $(installed) ## rendered pages to results now, in real time  LIMIT= JOBS= TIER=flex BATCH=1
+process: | $(installed) $(asked) ## rendered pages to results now, in real time  LIMIT= JOBS= TIER=flex BATCH=1
 ifeq ($(strip $(BATCH)),1)
 	@$(venv) scripts/build_requests.py --limit $(call quote,LIMIT) --sure $(call quote,SURE)
 	@$(venv) scripts/submit.py
@@ -93,28 +109,28 @@ else
 endif
 
 .PHONY: batch-submit
-batch-submit: | $(installed) ## rendered pages to a batch, at half the price  LIMIT= SURE=1
+batch-submit: | $(installed) $(asked) ## rendered pages to a batch, at half the price  LIMIT= SURE=1
 	@$(venv) scripts/build_requests.py --limit $(call quote,LIMIT) --sure $(call quote,SURE)
 	@$(venv) scripts/submit.py
 
 .PHONY: batch-status
-batch-status: | $(installed) ## the status of one batch, or of all open ones  ID=
+batch-status: | $(installed) $(asked) ## the status of one batch, or of all open ones  ID=
 	@$(venv) scripts/status.py -- $(call quote,ID)
 
 .PHONY: batch-fetch
-batch-fetch: | $(installed) ## results of one batch, or of all that have ended (for cron)  ID=
+batch-fetch: | $(installed) $(asked) ## results of one batch, or of all that have ended (for cron)  ID=
 	@$(venv) scripts/fetch.py -- $(call quote,ID)
 
 .PHONY: batch-cancel
-batch-cancel: | $(installed) ## ask a batch to stop  ID=
+batch-cancel: | $(installed) $(asked) ## ask a batch to stop  ID=
 	@$(venv) scripts/cancel.py -- $(call quote,ID)
 
 .PHONY: batch-rescue
-batch-rescue: | $(installed) ## give a batch up: use what has come, free the other pages  ID= SURE=1
+batch-rescue: | $(installed) $(asked) ## give a batch up: use what has come, free the other pages  ID= SURE=1
 	@$(venv) scripts/rescue.py --sure $(call quote,SURE) -- $(call quote,ID)
 
 .PHONY: batch-run
-batch-run: | $(installed) ## fetch, render and submit, as far as it goes now (for cron)  SURE=1
+batch-run: | $(installed) $(asked) ## fetch, render and submit, as far as it goes now (for cron)  SURE=1
 	@$(venv) scripts/run.py --sure $(call quote,SURE)
 
 .PHONY: simulate
@@ -130,12 +146,12 @@ cost: | $(installed) ## what was spent, by month, model and mode; asks no API  F
 	@$(venv) scripts/cost.py --format $(call quote,FORMAT)
 
 .PHONY: compare
-compare: | $(installed) ## the same pages in both modes, or under settings; bills each  LIMIT= A="" B="…"
+compare: | $(installed) $(asked) ## the same pages in both modes, or under settings; bills each  LIMIT= A="" B="…"
 	@$(venv) scripts/compare.py --limit $(call quote,LIMIT) $(letters)
 
 # The emulator's page reader is a second reader as well.
 .PHONY: second
-second: | $(installed) $(if $(filter ocr OCR,$(value MODEL)),$(emulator)) ## pages read again by another model, to see where they differ; changes no result  LIMIT= MODEL=ocr SEED=
+second: | $(installed) $(asked) $(if $(filter ocr OCR,$(value MODEL)),$(emulator)) ## pages read again by another model, to see where they differ; changes no result  LIMIT= MODEL=ocr SEED=
 	@$(venv) scripts/second.py --limit $(call quote,LIMIT) --model $(call quote,MODEL) --seed $(call quote,SEED)
 
 .PHONY: retry
@@ -181,8 +197,12 @@ emulator: | $(installed) $(emulator) ## the Gemini API on this machine, in the f
 	@PYTHONPATH=scripts $(venv) -m emulator --port $(call quote,PORT) --data .emulator
 
 .PHONY: test
-test: | $(installed) $(emulator) $(browser) ## every test but those of test-browser
+test: | $(installed) $(emulator) $(browser) $(vertex) $(bucket) ## every test but those of test-browser
 	@$(venv) -m pytest
+
+$(bucket): tests/bucket/requirements.txt $(installed)
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $< >&2
+	@touch $@
 
 $(chromium): tests/browser/requirements.txt $(installed)
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $< >&2
@@ -203,7 +223,7 @@ $(mutants): tests/mutants/requirements.txt $(installed)
 	@touch $@
 
 .PHONY: mutants
-mutants: | $(installed) $(emulator) $(browser) $(mutants) ## small breaks in the code, and those that no test catches  MODULE=
+mutants: | $(installed) $(emulator) $(browser) $(vertex) $(bucket) $(mutants) ## small breaks in the code, and those that no test catches  MODULE=
 	@PYTHONPATH=tests $(venv) -m mutants.run --module $(call quote,MODULE)
 
 .PHONY: pictures
@@ -211,7 +231,7 @@ pictures: test-browser ## the README's pictures of make browse, drawn again
 	@$(venv) tests/browser/pictures.py
 
 .PHONY: record
-record: | $(installed) $(emulator) ## the SDK tests' cassettes, recorded again
+record: | $(installed) $(emulator) $(vertex) ## the SDK tests' cassettes, recorded again
 	@PYTHONPATH=scripts:tests $(venv) tests/record.py
 
 .PHONY: samples
@@ -229,11 +249,11 @@ load: | $(installed) $(emulator) ## thousands of pages through batch-run, in wav
 	@PYTHONPATH=scripts:tests $(venv) tests/load.py --pages $(call quote,PAGES) --trouble $(call quote,TROUBLE) --seed $(call quote,SEED)
 
 .PHONY: explore
-explore: | $(installed) $(emulator) ## anything in any order, at random: is a page lost or billed twice?  MINUTES= SEED=
-	@PYTHONPATH=scripts:tests $(venv) tests/explore.py --minutes $(call quote,MINUTES) --seed $(call quote,SEED)
+explore: | $(installed) $(emulator) $(vertex) ## anything in any order, at random: is a page lost or billed twice?  MINUTES= SEED= DOOR=vertex
+	@PYTHONPATH=scripts:tests $(venv) tests/explore.py --minutes $(call quote,MINUTES) --seed $(call quote,SEED) --door $(call quote,DOOR)
 
 .PHONY: lint
-lint: | $(installed) $(emulator) $(browser) $(chromium) ## ruff and mypy
+lint: | $(installed) $(emulator) $(browser) $(chromium) $(vertex) ## ruff and mypy
 	@$(venv) -m ruff format --check .
 	@$(venv) -m ruff check .
 	@$(venv) -m mypy

@@ -17,10 +17,11 @@ from sqlite_utils import Database
 from tqdm import tqdm
 
 from flowsheets import lock, paths, settings
-from flowsheets.batch import budget, build, recover, restore
+from flowsheets.batch import budget, build, proof, recover, restore
 from flowsheets.batch.build import CacheMaker
 from flowsheets.batch.folder import load_batch, new_name, open_folders
 from flowsheets.errors import Command, Count, Problem, Switch
+from flowsheets.gemini import door
 from flowsheets.jobs import database, folders, pauses, states
 from flowsheets.jobs.pauses import Pause
 from flowsheets.money import estimate
@@ -37,7 +38,7 @@ LIMIT = 50
 def main(limit: int, sure: bool) -> None:
     """Put rendered pages into a batch's folder, ready to send."""
     config = settings.load()
-    settings.api_key()  # without one no page is claimed for a batch that cannot be sent
+    door.now().check("batch")  # without a key no page is claimed for a batch that cannot be sent
     db = database.connect(config.data_root)
     with lock.jobs_held(config.data_root):
         recover.say(recover.run(db, config))
@@ -66,6 +67,9 @@ def _build(db: Database, config: Settings, limit: int, paused: Container[PageId]
     """Claim up to `limit` pages and write their folders; returns how many pages."""
     if limit <= 0:
         return 0
+    limit = _proven(db, config, limit, paused)
+    if not limit:
+        return 0
     basis = estimate.basis(db, config)
     chosen = states.choose(db, config.data_root, limit, config.max_attempts, paused)
     _say_the_cost(db, config, len(chosen.waiting), basis)
@@ -86,7 +90,7 @@ def _write_folders(db: Database, config: Settings, pages: list[PageId], basis: B
     with tqdm(total=len(pages), desc="build", unit=" pages", disable=None, leave=False) as bar:
         parts = build.split(sized, config.batch_pages)
         for sequence, part in enumerate(parts, folders.last_sequence(db) + 1):
-            name = new_name(datetime.now(UTC))
+            name = new_name(datetime.now(UTC), door.now().LETTER)
             folder = paths.batches(config.data_root) / name
             cache = _cache_maker(config, len(part), basis)
             tokens = basis.usual.prompt
@@ -96,6 +100,12 @@ def _write_folders(db: Database, config: Settings, pages: list[PageId], basis: B
             if built:
                 size = built["bytes"] / 1e6
                 click.echo(f"built batches/{name} {built['pages']} requests, {size:.1f} MB")
+
+
+def _proven(db: Database, config: Settings, limit: int, paused: Container[PageId]) -> int:
+    """How many of the pages that wait the bucket may take."""
+    pages = states.choose(db, config.data_root, limit, config.max_attempts, paused).waiting
+    return min(limit, proof.pages_allowed(db, config.data_root, len(pages)))
 
 
 def _say_the_cost(db: Database, config: Settings, pages: int, basis: Basis) -> None:

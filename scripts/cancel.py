@@ -8,7 +8,6 @@ import click
 from flowsheets import lock, settings
 from flowsheets.batch.folder import find_batch, load_batch
 from flowsheets.errors import Command, Problem
-from flowsheets.gemini import calls
 from flowsheets.jobs import database
 
 
@@ -31,7 +30,7 @@ def main(wanted: str) -> None:
                 f"Give its pages back: make batch-rescue ID={batch.name}",
             )
         batch.add("cancel_asked")
-        calls.cancel_batch(batch.batch_id)
+        batch.door.cancel(batch.batch_id)
     click.echo(f"asked {batch.batch_id} to stop. Next: make batch-fetch ID={batch.batch_id}")
 
 

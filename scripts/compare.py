@@ -18,12 +18,13 @@ from sqlite_utils import Database
 from flowsheets import lock, paths, settings
 from flowsheets.accuracy import sample, truth
 from flowsheets.accuracy.truth import TruthPage
-from flowsheets.batch import aside, budget, compare, comparison, draw, letters, verdict
+from flowsheets.batch import aside, budget, compare, comparison, draw, letters, proof, verdict
 from flowsheets.batch.compare import Way
 from flowsheets.batch.comparison import NAME, Comparison
 from flowsheets.batch.folder import Batch, batch_folders, load_batch, new_name
 from flowsheets.batch.letters import Setting
 from flowsheets.errors import Command, Count, Problem, raise_all
+from flowsheets.gemini import door
 from flowsheets.index import texts
 from flowsheets.jobs import database, states
 from flowsheets.money import estimate, prices
@@ -109,7 +110,8 @@ def _begin_with_settings(
     done: list[Comparison],
     others: list[Comparison],
 ) -> Comparison:
-    settings.api_key()
+    door.now().check("batch")
+    proof.refuse_unproven(db)
     known = {page for one in done for page in one.pages}
     with_truth = _truth(db, config.data_root)
     drawn = draw.pages(
@@ -193,14 +195,15 @@ def _both_modes(config: Settings) -> Batch | None:
 
 
 def _begin(db: Database, config: Settings, limit: int) -> Batch:
-    settings.api_key()
+    door.now().check("batch")
+    proof.refuse_unproven(db)
     pages = states.choose(db, config.data_root, limit, config.max_attempts).waiting
     if not pages:
         raise Problem("compare", "no page waits", "make render, or make retry a page")
     basis = estimate.basis(db, config)
     budget.hold_to_limit(db, config, len(pages), ("batch", "realtime"))
     click.echo(_estimate(config, len(pages), basis))
-    folder = paths.comparisons(config.data_root) / new_name(datetime.now(UTC))
+    folder = paths.comparisons(config.data_root) / new_name(datetime.now(UTC), door.now().LETTER)
     return aside.begin(folder, pages, config)
 
 

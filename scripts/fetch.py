@@ -18,8 +18,9 @@ from flowsheets import clock, lock, paths, settings
 from flowsheets.batch import fetch, recover, restore, results, submit
 from flowsheets.batch.folder import Batch, find_batch, load_batch, open_folders
 from flowsheets.errors import Command, Problem, raise_all, warn
-from flowsheets.gemini.client import ApiProblem
+from flowsheets.gemini import door
 from flowsheets.gemini.operation import UNDER_WAY, Operation
+from flowsheets.gemini.problem import ApiProblem, problem_of_door
 from flowsheets.jobs import database, date_checks, folders, pauses, states
 from flowsheets.page import response
 from flowsheets.page.request import setting_refused
@@ -72,12 +73,15 @@ def _fetch(db: Database, config: Settings, wanted: str) -> list[Problem]:
 def _fetch_all(db: Database, config: Settings) -> list[Problem]:
     """One batch's trouble is its own: the others are fetched before you are told of it."""
     problems: list[Problem] = []
+    stopped = set[str]()
     found = open_folders(config.data_root, db)
     for folder in (*found, *_closed_too_early(db, config.data_root)):
+        if door.by_name(folder.name) in stopped:
+            continue
         new = _say_what_happened(folder, _report(folder, db, config))
         problems += new
-        if any(isinstance(problem, ApiProblem) and problem.everywhere for problem in new):
-            break
+        if any(map(problem_of_door, new)):
+            stopped.add(door.by_name(folder.name))
     return problems
 
 
@@ -186,7 +190,7 @@ def _asked(batch: Batch) -> Operation:
     except ApiProblem as problem:
         if problem.code != 404:
             raise
-        raise submit.unknown(str(batch.batch_id)) from problem
+        raise submit.unknown(batch) from problem
 
 
 def _apply(

@@ -22,7 +22,7 @@ from flowsheets import files, lock, paths, settings
 from flowsheets.batch import budget, prompt_cache, recover, restore, results, runs
 from flowsheets.batch.results import Outcome, Tally
 from flowsheets.errors import Command, Count, Problem, Switch, warn
-from flowsheets.gemini import calls
+from flowsheets.gemini import calls, door
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.jobs import database, date_checks, states
 from flowsheets.money import usage
@@ -78,6 +78,8 @@ def _process(db: Database, config: Settings, limit: int, workers: int, mode: str
     restore.refuse_while_pages_are_unknown(db, config.data_root)
     waiting = states.choose(db, config.data_root, limit, config.max_attempts).waiting
     budget.hold_to_limit(db, config, len(waiting), (mode,))
+    if waiting:
+        door.now().check(mode)
     claimed = states.claim(
         db, config.data_root, limit, config.max_attempts, "processing", asked=config.model
     )

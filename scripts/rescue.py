@@ -17,7 +17,6 @@ from flowsheets import clock, lock, paths, settings
 from flowsheets.batch import fetch, recover, restore, results, submit
 from flowsheets.batch.folder import Batch, batch_folders, find_batch, load_batch
 from flowsheets.errors import Command, Problem, Switch, warn
-from flowsheets.gemini import calls
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.gemini.operation import Operation
 from flowsheets.jobs import database, date_checks, states
@@ -117,7 +116,7 @@ def _stopped(batch: Batch) -> Operation:
     operation = fetch.ask(batch)
     if operation.ended:
         return operation
-    _cancel(str(batch.batch_id))
+    _cancel(batch)
     deadline = time.monotonic() + STOP_SECONDS
     while not operation.ended and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
@@ -156,7 +155,7 @@ def _refuse_if_it_proves_nothing(batch: Batch, problem: ApiProblem, sure: bool) 
         raise Problem(
             batch.batch_id,
             f"{problem.what} Results live for 48 h, so this proves nothing",
-            "Check that GEMINI_API_KEY is the one it was sent with, and the network; or give it"
+            f"Check that it was sent with this {batch.door.WHOSE}, and the network; or give it"
             f" up, which may be billed twice: make batch-rescue ID={batch.batch_id} SURE=1",
         ) from problem
 
@@ -181,14 +180,14 @@ def _clean_up(batch: Batch) -> None:
         warn(f"{batch.batch_id}: {problem.what}")
 
 
-def _cancel(batch_id: str) -> None:
+def _cancel(batch: Batch) -> None:
     """A batch that ended a moment ago cannot be cancelled: its results are wanted all the same."""
     try:
-        calls.cancel_batch(batch_id)
+        batch.door.cancel(str(batch.batch_id))
     except ApiProblem as problem:
         if problem.code not in (400, 409) or problem.key_refused:
             raise
-        warn(f"{batch_id}: {problem.what}")
+        warn(f"{batch.batch_id}: {problem.what}")
 
 
 if __name__ == "__main__":

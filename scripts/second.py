@@ -26,9 +26,10 @@ from tqdm import tqdm
 from flowsheets import lock, paths, settings
 from flowsheets.accuracy import sample, second_reading
 from flowsheets.accuracy.second_reading import OCR, About, Reader
-from flowsheets.batch import aside, budget, build, second
+from flowsheets.batch import aside, budget, build, proof, second
 from flowsheets.batch.folder import Batch, new_name
 from flowsheets.errors import Command, Count, Problem, raise_all, warn
+from flowsheets.gemini import door
 from flowsheets.index import reviews, tables, update
 from flowsheets.jobs import database
 from flowsheets.money import estimate
@@ -231,14 +232,17 @@ def _begin(
             f" more: LIMIT={limit + LIMIT}"
         )
         return []
-    settings.api_key()
+    door.now().check("batch")
+    proof.refuse_unproven(db)
     _warn_of_the_same(pages, who)
     budget.hold_to_limit(db, config, len(pages))
     click.echo(estimate.line(config, len(pages), estimate.basis(db, config)))
     begun = []
     wanted = build.sized([one.page for one in pages], config)
     for part in build.split(wanted, config.batch_pages):
-        folder = paths.second_readings(config.data_root) / new_name(datetime.now(UTC))
+        folder = paths.second_readings(config.data_root) / new_name(
+            datetime.now(UTC), door.now().LETTER
+        )
         begun.append(aside.begin(folder, part, config))
     return begun
 

@@ -12,7 +12,8 @@ from flowsheets import display, lock, settings
 from flowsheets.batch import fetch, submit
 from flowsheets.batch.folder import Batch, find_batch, load_batch, open_folders
 from flowsheets.errors import Command, Problem, raise_all
-from flowsheets.gemini.client import ApiProblem
+from flowsheets.gemini import door
+from flowsheets.gemini.problem import ApiProblem, problem_of_door
 from flowsheets.jobs import database
 from flowsheets.settings import Settings
 
@@ -35,13 +36,16 @@ def main(wanted: str) -> None:
 def _show_all(folders: list[Path], db: Database, config: Settings) -> list[Problem]:
     """One batch's trouble is its own: the others are shown before you are told of it."""
     problems: list[Problem] = []
+    stopped = set[str]()
     for folder in folders:
+        if door.by_name(folder.name) in stopped:
+            continue
         try:
             _show(load_batch(folder), db, config)
         except Problem as problem:
             problems.append(problem)
-            if isinstance(problem, ApiProblem) and problem.everywhere:
-                break
+            if problem_of_door(problem):
+                stopped.add(door.by_name(folder.name))
     return problems
 
 
@@ -57,7 +61,7 @@ def _show(batch: Batch, db: Database, config: Settings) -> None:
     except ApiProblem as problem:
         if problem.code != 404:
             raise
-        raise submit.unknown(batch.batch_id) from problem
+        raise submit.unknown(batch) from problem
     click.echo(
         f"{batch.batch_id} {operation.state}, {len(batch.lines)} requests, {operation.done} done,"
         f" {operation.failed} failed, {display.age(operation.created or batch.built_at)}"

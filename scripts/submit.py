@@ -13,7 +13,8 @@ from flowsheets import lock, settings
 from flowsheets.batch import recover, submit
 from flowsheets.batch.folder import load_batch, open_folders
 from flowsheets.errors import Command, Problem, raise_all
-from flowsheets.gemini.client import ApiProblem
+from flowsheets.gemini import door
+from flowsheets.gemini.problem import ApiProblem, Closed
 from flowsheets.jobs import database
 from flowsheets.settings import Settings
 
@@ -30,10 +31,11 @@ def main(wanted: str) -> None:
 
 
 def _submit_all(db: Database, config: Settings, wanted: str) -> list[Problem]:
-    """One folder's trouble is its own; what would meet every folder ends the run."""
+    """One folder's trouble is its own; what would meet every folder ends it for that door."""
     problems: list[Problem] = []
+    stopped = set[str]()
     for folder in open_folders(config.data_root, db):
-        if wanted and folder.name != wanted:
+        if (wanted and folder.name != wanted) or door.by_name(folder.name) in stopped:
             continue
         try:
             batch = load_batch(folder)
@@ -43,8 +45,8 @@ def _submit_all(db: Database, config: Settings, wanted: str) -> list[Problem]:
             recover.know(db, batch)
         except Problem as problem:
             problems.append(problem)
-            if isinstance(problem, submit.QueueFull | ApiProblem):
-                break
+            if isinstance(problem, submit.QueueFull | ApiProblem | Closed):
+                stopped.add(door.by_name(folder.name))
             continue
         click.echo(
             f"submitted {batch.batch_id} {len(batch.lines)} pages."

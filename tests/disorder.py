@@ -40,8 +40,10 @@ from PIL import Image
 from sqlite_utils import Database
 
 from emulator_process import Emulator
+from emulator_vertex import JOBS, client
 from forked import Done, commands
 from station import KEY, Station
+from vertex_door import vertex_door
 
 HOUR = 3600
 ROUNDS = 22  # of submit and fetch, until all must be done; most of them some hours apart
@@ -97,6 +99,30 @@ OTHER_FAULTS: dict[str, Any] = {
     "spending_429": 1,
     "listing_null": 1,
 }
+VERTEX_FAULTS: dict[str, Any] = {
+    "object_cut_after": 2,
+    "object_cut_before": 1,
+    "object_503": 1,
+    "bucket_503": 1,
+    "bucket_403": 1,
+    "bearer_401": 1,
+    "create_403": 1,
+    "job_failed": 13,
+    "job_failed_after": 1,
+    "job_expired_after": 1,
+    "job_output_denied": True,
+    "job_exports_nothing": True,
+    "job_incremental": 1,
+    "job_incremental_alone": True,
+    "job_shards": 2,
+    "job_counts": True,
+    "line_no_key": "all",
+    "line_no_echo": "all",
+    "line_doubled": "0",
+    "line_other_text": "0",
+    "line_key_of_next": "0",
+    "line_deadline": "0",
+}
 FILES = ("manifest.jsonl", "journal.jsonl", "batch.json", "responses.jsonl")
 
 Fate = tuple[str, int] | None
@@ -119,6 +145,7 @@ class World:
     emulator: Emulator
     folder: Path
     broken: str = ""  # see broken.py
+    vertex: bool = False  # through that door
     counts: Counter[str] = field(default_factory=Counter)
     failing: Callable[["Disorder", Exception], None] = lambda machine, error: None
 
@@ -152,6 +179,8 @@ class Disorder(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(dir=world.folder))
         self.station = Station(self.folder, self.emulator.url)
         self.station.scans.mkdir()
+        if world.vertex:
+            self.station.door = vertex_door(self.emulator, self.folder)
         self.copies = self.folder / "copies"
         self.copies.mkdir()
         self.steps: list[tuple[str, dict[str, Any]]] = []
@@ -282,7 +311,9 @@ class Disorder(RuleBasedStateMachine):
     def _folder_name(self, wanted: str) -> str:
         """The name of the folder, which is the batch's at the API, for a batch's id as well."""
         names = {one["id"]: one["displayName"] for one in self.emulator.ledger()["batches"]}
-        return str(names.get(f"batches/{wanted}", wanted))
+        if wanted.startswith("gs://"):  # a job that is known by its output alone
+            return wanted.split("/")[-3]
+        return str(names.get(f"batches/{wanted}") or names.get(wanted, wanted))
 
     @action(when=lambda self: self._results(), fate=FATES, which=st.integers(0, 20))
     def retry(self, fate: Fate, which: int) -> None:
@@ -325,6 +356,10 @@ class Disorder(RuleBasedStateMachine):
         self.emulator.faults(**faults)
         self.world.counts["faults"] += 1
 
+    @action(when=lambda self: self.world.vertex, fault=st.sampled_from(sorted(VERTEX_FAULTS)))
+    def vertex_ai_or_its_bucket_misbehaves(self, fault: str) -> None:
+        self._misbehave(**{fault: VERTEX_FAULTS[fault]})
+
     @action(fault=st.sampled_from(("create_503_after", "create_cut_after")))
     def a_create_is_carried_out_and_neither_answered_nor_listed(self, fault: str) -> None:
         """And cron goes on."""
@@ -356,15 +391,23 @@ class Disorder(RuleBasedStateMachine):
     def _pass(self, hours: int) -> None:
         """A new batch is listed long before."""
         self.emulator.faults(listing_lag=None)
-        request = urllib.request.Request(f"{self.emulator.url}/v1beta/batches")
-        request.add_header("x-goog-api-key", KEY)
         if not set(self.emulator.faults()) - {"lines_shuffled"}:
-            for _ in range(MAY_LAG + 1):
-                urllib.request.urlopen(request).read()
+            self._list_new_batches()
         else:
             self.emulator.restart()
         self.later += hours * HOUR
         self.emulator.advance(hours * HOUR)
+
+    def _list_new_batches(self) -> None:
+        if self.world.vertex:
+            with client(self.emulator) as api:
+                for _ in range(MAY_LAG + 1):
+                    api.get(JOBS).raise_for_status()
+            return
+        request = urllib.request.Request(f"{self.emulator.url}/v1beta/batches")
+        request.add_header("x-goog-api-key", KEY)
+        for _ in range(MAY_LAG + 1):
+            urllib.request.urlopen(request).read()
 
     @action(days=st.sampled_from((-1, 0, 1)))
     def the_clock_is_set(self, days: int) -> None:

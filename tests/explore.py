@@ -26,7 +26,7 @@ from hypothesis.stateful import run_state_machine_as_test
 import broken
 from disorder import Broken, Disorder, World
 from emulator_process import running_emulator
-from flowsheets.errors import Count
+from flowsheets.errors import Count, OneOf
 from station import KEY
 
 EXAMPLES = 20  # with one emulator, whose listing and ledger grow
@@ -45,13 +45,15 @@ Steps = list[tuple[str, dict[str, Any]]]
 @click.option("--minutes", type=Count("MINUTES", 30), default=30)
 @click.option("--seed", type=Count("SEED", 1), default=1)
 @click.option("--broken", "names", default=",".join(broken.NAMES), help="or none")
-def main(minutes: int, seed: int, names: str) -> None:
+@click.option("--door", type=OneOf("DOOR", "vertex"), default="")
+def main(minutes: int, seed: int, names: str, door: str) -> None:
     """Explore."""
-    caught = [_catch(name, seed) for name in filter(None, names.split(","))]
+    vertex = door == "vertex"
+    caught = [_catch(name, seed, vertex) for name in filter(None, names.split(","))]
     counts: Counter[str] = Counter()
     end = time.monotonic() + 60 * minutes  # once they are caught
     while time.monotonic() < end:
-        with _world(counts) as world:
+        with _world(counts, vertex=vertex) as world:
             if failed := _explore(world, seed, end):
                 _show(world, seed, *failed)
         seed += 1
@@ -62,13 +64,13 @@ def main(minutes: int, seed: int, names: str) -> None:
 
 
 @contextmanager
-def _world(counts: Counter[str], name: str = "") -> Iterator[World]:
+def _world(counts: Counter[str], name: str = "", vertex: bool = False) -> Iterator[World]:
     place = MEMORY if os.access(MEMORY, os.W_OK) else None
     with (
         tempfile.TemporaryDirectory(dir=place, ignore_cleanup_errors=True) as folder,
         running_emulator(Path(folder), "--key", KEY) as emulator,
     ):
-        yield World(emulator, Path(folder), name, counts)
+        yield World(emulator, Path(folder), name, vertex, counts)
 
 
 class Stopped(KeyboardInterrupt):
@@ -128,7 +130,7 @@ def _kind(error: Exception) -> str:
 
 def _shrunk(world: World, machine: Disorder, kind: str) -> Disorder:
     """The example with as few of its steps as still break the same promise."""
-    quiet = World(world.emulator, world.folder, world.broken)
+    quiet = World(world.emulator, world.folder, world.broken, world.vertex)
     size = len(machine.steps) // 2
     left = REPLAYS
     end = time.monotonic() + REPLAY_SECONDS
@@ -157,11 +159,11 @@ def _replayed(world: World, steps: Steps) -> tuple[Disorder, Exception] | None:
     return None
 
 
-def _catch(name: str, seed: int) -> bool:
+def _catch(name: str, seed: int, vertex: bool) -> bool:
     """Whether the broken product is found out; says after how many examples."""
     counts: Counter[str] = Counter()
     while counts["examples"] < TRIES:
-        with _world(counts, name) as world:
+        with _world(counts, name, vertex) as world:
             failed = _explore(world, seed, end=float("inf"))
         if failed:
             click.echo(f"{name}: caught after {counts['examples']} examples, {failed[1]!s:.200}")

@@ -166,6 +166,7 @@ def _fork_the_steps_of_a_run() -> None:
 
 def _warm_up() -> None:
     """Once, what takes most of a short command: imports, certificates, the SDK's types."""
+    import google.cloud.storage  # noqa: F401
     import pikepdf  # noqa: F401
     from google.genai import types
 

@@ -23,7 +23,7 @@ from click.testing import CliRunner
 
 from flowsheets import step
 from flowsheets.errors import PROBLEMS_FD
-from flowsheets.gemini import client
+from flowsheets.gemini import bucket, client
 from forked import TOP, Done, commands
 
 CACHED: Any = type(functools.cache(len))
@@ -38,6 +38,8 @@ def short_pauses() -> Any:
 _NOT_THE_CLIENTS = ("SCANS_ROOT", "DATA_ROOT", PROBLEMS_FD)
 HANDLED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)  # by process.py and demo.py
 
+# Clients, which stay while the settings are the same.
+KEPT = (client._client_of, client._vertex_of, client._credentials_of, bucket._client_of)
 _client_made_for: dict[str, str] = {}
 
 
@@ -81,7 +83,7 @@ def _forget_what_was_cached() -> None:
     ours = [module for name, module in sys.modules.items() if name.startswith("flowsheets.")]
     for module in ours:
         for function in vars(module).values():
-            if isinstance(function, CACHED) and function is not client._client_of:
+            if isinstance(function, CACHED) and function not in KEPT:
                 function.cache_clear()
 
 
@@ -89,7 +91,8 @@ def _keep_client_for(settings: dict[str, str]) -> None:
     """A proxy or a certificate, say, counts when a client is made."""
     global _client_made_for
     if settings != _client_made_for:
-        client._client_of.cache_clear()
+        for made in KEPT:
+            made.cache_clear()
         _client_made_for = settings
 
 

@@ -25,7 +25,7 @@ from PIL import Image, ImageDraw
 
 from emulator_process import Emulator
 from flowsheets import settings
-from flowsheets.gemini import calls
+from flowsheets.gemini import developer
 from flowsheets.gemini.operation import Operation
 from flowsheets.page.request import page_request
 
@@ -65,7 +65,7 @@ class Api:
     def wait_for(self, batch_id: str, *states: str) -> dict[str, Any]:
         """Ask for the batch until it is in one of the states (without BATCH_STATE_)."""
         while True:
-            operation = calls.get_batch(batch_id)
+            operation = developer.get(batch_id)
             if state(operation) in states:
                 return operation
             assert state(operation) not in ENDED, operation
@@ -76,8 +76,8 @@ class Api:
         reply = self.wait_for(batch_id, "SUCCEEDED")
         while not (file := Operation(reply).responses_file):  # it may be late
             self.pause()
-            reply = calls.get_batch(batch_id)
-        assert calls.download(file, results).confirmed
+            reply = developer.get(batch_id)
+        assert developer.fetch(file, results).confirmed
         return reply
 
     def pause(self) -> None:
@@ -135,8 +135,8 @@ def write_requests(path: Path, count: int, cached_content: str | None = None) ->
 
 def submitted(folder: Path, name: str, count: int = 2) -> str:
     """Upload and submit a batch of that display name; returns its id."""
-    file = calls.upload(write_requests(folder / "requests.jsonl", count), name)
-    return str(calls.submit_batch(MODEL, file, name)["name"])
+    file = developer.upload(write_requests(folder / "requests.jsonl", count), name)
+    return str(developer.create(MODEL, file, name)["name"])
 
 
 def _emulator() -> Emulator:

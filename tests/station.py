@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,13 @@ PDF = "1990/April 1990/1990-04apr0106.pdf"
 
 # Every setting; the SDK knows two more.
 SETTINGS = re.findall(r"^#? ?([A-Z_]+)=", (TOP / ".env.example").read_text(), re.MULTILINE)
-THE_SDKS_OWN = ("GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI")
+THE_SDKS_OWN = (
+    "GOOGLE_API_KEY",
+    "GOOGLE_GENAI_USE_ENTERPRISE",
+    "GOOGLE_VERTEX_BASE_URL",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "STORAGE_EMULATOR_HOST",
+)
 
 
 # Root may read everything, unless it gives that up.
@@ -50,6 +56,7 @@ class Station:
     folder: Path
     base_url: str = "http://127.0.0.1:9"  # nothing listens there
     real: bool = False  # its commands are run by make itself
+    door: dict[str, str] = field(default_factory=dict)  # the settings of another door to the API
 
     @property
     def scans(self) -> Path:
@@ -75,6 +82,7 @@ class Station:
             "GEMINI_API_KEY": KEY,
             "GOOGLE_GEMINI_BASE_URL": self.base_url,
             "SUBMIT_GRACE": "0",
+            **self.door,
             **settings,
         }
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import requests
 
 _connect = sqlite3.connect
 _WRITES = ("UPDATE", "INSERT", "COMMIT", "CREATE", "ALTER")
@@ -126,6 +127,22 @@ class Fate:
             return response
 
         httpx2.HTTPTransport.handle_request = watched  # type: ignore[method-assign]
+        self._watch_requests_of_google()
+
+    def _watch_requests_of_google(self) -> None:
+        """Tokens and the bucket go through another library."""
+        met = self.met
+        send = requests.adapters.HTTPAdapter.send
+
+        def watched(self: Any, request: Any, **options: Any) -> Any:
+            if met("kill", "cut", "copy"):
+                raise requests.ConnectionError("NewConnectionError: Network is unreachable")
+            response = send(self, request, **options)
+            if met("kill", "cut", "copy"):
+                raise requests.ConnectionError("Connection reset by peer")
+            return response
+
+        setattr(requests.adapters.HTTPAdapter, "send", watched)  # noqa: B010
 
 
 _watched: Fate | None = None

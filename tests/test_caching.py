@@ -13,7 +13,7 @@ from emulator_process import Emulator, running_emulator, wait_for
 from flowsheets import paths, settings
 from flowsheets.batch import prompt_cache
 from flowsheets.batch.folder import Batch
-from flowsheets.gemini import calls
+from flowsheets.gemini import developer
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.jobs import database, states
 from flowsheets.paths import PageId
@@ -228,6 +228,6 @@ def test_a_cache_that_is_refused_for_another_reason_stops_nothing(
     def refuse(*_: Any) -> None:
         raise ApiProblem(f"answered {code}", "", code=code, unclear=False)
 
-    monkeypatch.setattr(calls, "create_cache", refuse)
+    monkeypatch.setattr(developer, "create_cache", refuse)
     assert prompt_cache.make(settings.load(), "a name", 60) is None
     assert f"no prompt cache, going on without: answered {code}" in capsys.readouterr().err

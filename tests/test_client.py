@@ -17,7 +17,7 @@ from google.genai import errors
 
 from emulator_process import Emulator
 from flowsheets.errors import Problem
-from flowsheets.gemini import calls, client
+from flowsheets.gemini import calls, client, developer, real_time
 from flowsheets.gemini.calls import ApiProblem
 from flowsheets.gemini.operation import Counts, Operation
 from middlebox import Middlebox, running_middlebox
@@ -29,22 +29,22 @@ RESPONSE = {"candidates": [{"finishReason": "STOP"}], "usageMetadata": {"totalTo
 
 CALLS: dict[str, Callable[[Path], object]] = {
     "generate": lambda folder: calls.generate(MODEL, REQUEST),
-    "upload": lambda folder: calls.upload(_requests(folder), "name"),
-    "submit_batch": lambda folder: calls.submit_batch(MODEL, "files/a", "name"),
-    "find_batch": lambda folder: calls.find_batch("name"),
-    "get_batch": lambda folder: calls.get_batch("batches/a"),
-    "cancel_batch": lambda folder: calls.cancel_batch("batches/a"),
-    "download": lambda folder: calls.download("files/batch-a", folder / "responses.jsonl"),
-    "delete_file": lambda folder: calls.delete_file("files/a"),
-    "create_cache": lambda folder: calls.create_cache(MODEL, "prompt", 60, "name"),
-    "renew_cache": lambda folder: calls.renew_cache("cachedContents/a", 60),
-    "delete_cache": lambda folder: calls.delete_cache("cachedContents/a"),
-    "delete_caches": lambda folder: calls.delete_caches("name"),
+    "upload": lambda folder: developer.upload(_requests(folder), "name"),
+    "create": lambda folder: developer.create(MODEL, "files/a", "name"),
+    "find": lambda folder: developer.find("name"),
+    "get": lambda folder: developer.get("batches/a"),
+    "cancel": lambda folder: developer.cancel("batches/a"),
+    "fetch": lambda folder: developer.fetch("files/batch-a", folder / "responses.jsonl"),
+    "tidy_up": lambda folder: developer.tidy_up("files/a", ""),
+    "create_cache": lambda folder: developer.create_cache(MODEL, "prompt", 60, "name"),
+    "renew_cache": lambda folder: developer.renew_cache("cachedContents/a", 60),
+    "delete_cache": lambda folder: developer.delete_cache("cachedContents/a"),
+    "delete_caches": lambda folder: developer.delete_caches("name"),
 }
 # Those whose answer may be {}; of results, any object may be a line
 EMPTY = (
-    *("find_batch", "delete_caches", "cancel_batch", "delete_file", "renew_cache"),
-    *("delete_cache", "download"),
+    *("find", "delete_caches", "cancel", "tidy_up", "renew_cache"),
+    *("delete_cache", "fetch"),
 )
 
 
@@ -175,7 +175,7 @@ def api(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
 def test_whatever_a_call_raises_is_one_line_and_unclear_where_it_may_have_been_carried_out(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, call: str, error: BaseException
 ) -> None:
-    monkeypatch.setattr(calls, "open_client", lambda: Raising(error))
+    monkeypatch.setattr(client, "open_client", lambda: Raising(error))
     with pytest.raises(ApiProblem) as caught:
         CALLS[call](tmp_path)
     said = caught.value
@@ -192,7 +192,7 @@ def test_whatever_a_call_raises_is_one_line_and_unclear_where_it_may_have_been_c
 def test_a_call_that_was_not_sent_is_clear_and_stops_the_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, call: str, error: BaseException
 ) -> None:
-    monkeypatch.setattr(calls, "open_client", lambda: Raising(error))
+    monkeypatch.setattr(client, "open_client", lambda: Raising(error))
     with pytest.raises(ApiProblem, match="cannot be reached") as caught:
         CALLS[call](tmp_path)
     assert (caught.value.unclear, caught.value.everywhere) == (False, True)
@@ -204,14 +204,14 @@ def test_a_call_that_was_not_sent_is_clear_and_stops_the_run(
 def test_orders_and_our_own_problems_are_let_through(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, call: str, error: BaseException
 ) -> None:
-    monkeypatch.setattr(calls, "open_client", lambda: Raising(error))
+    monkeypatch.setattr(client, "open_client", lambda: Raising(error))
     with pytest.raises(type(error)) as caught:
         CALLS[call](tmp_path)
     assert caught.value is error
 
 
 def test_a_paid_call_is_made_once_whatever_it_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    for call in ("generate", "submit_batch", "create_cache"):
+    for call in ("generate", "create", "create_cache"):
         for error in (KeyError("file"), httpx2.ReadError("cut"), MemoryError()):
             asked = Raising(error)
             made: list[object] = []
@@ -227,7 +227,7 @@ def test_a_paid_call_is_made_once_whatever_it_raises(monkeypatch: pytest.MonkeyP
 
             monkeypatch.setattr(asked, "generate_content", counted, raising=False)
             monkeypatch.setattr(asked, "create", counted, raising=False)
-            monkeypatch.setattr(calls, "open_client", lambda asked=asked: asked)
+            monkeypatch.setattr(client, "open_client", lambda asked=asked: asked)
             with pytest.raises(ApiProblem):
                 CALLS[call](Path())
             assert len(made) == 1
@@ -237,7 +237,7 @@ def test_a_server_that_never_answers_gets_a_paid_call_once(
     middlebox: Middlebox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A read time-out may be a response that was paid for: the SDK must not repeat it."""
-    monkeypatch.setattr(calls, "RESPONSE_SECONDS", 1)
+    monkeypatch.setattr(real_time, "RESPONSE_SECONDS", 1)
     middlebox.hold = 1.7
     with pytest.raises(ApiProblem, match="no answer in time") as caught:
         calls.generate(MODEL, REQUEST)
@@ -285,23 +285,23 @@ def test_a_reply_that_is_not_of_the_api_is_one_line_and_unclear(
     middlebox.content_type, middlebox.body = NO_ANSWERS[reply]
     middlebox.headers = {"x-goog-upload-url": middlebox.url, "x-goog-upload-status": "final"}
     is_object = middlebox.body.startswith(b"{")
-    is_list = call in ("find_batch", "delete_caches")
+    is_list = call in ("find", "delete_caches")
     if call in EMPTY and is_object and (reply == "an empty object" or not is_list):
         CALLS[call](tmp_path)
         return
-    if call == "download" and not middlebox.body:
+    if call == "fetch" and not middlebox.body:
         return  # an empty file: the API's counts show that it lacks lines
     with pytest.raises(ApiProblem, match=r"not an answer of the Gemini API") as caught:
         CALLS[call](tmp_path)
     assert caught.value.unclear
     assert caught.value.code is None
     assert not caught.value.may_be_billed
-    if call != "download":
+    if call != "fetch":
         assert caught.value.stops_the_run == (not is_object and reply != "a list")
     assert not (tmp_path / "responses.jsonl").exists()
 
 
-@pytest.mark.parametrize("call", [name for name in CALLS if name != "find_batch"])
+@pytest.mark.parametrize("call", [name for name in CALLS if name != "find"])
 @pytest.mark.parametrize("status", [400, 403, 404, 407, 413, 511])
 def test_a_refusal_of_a_proxy_says_nothing_about_what_the_call_names(
     middlebox: Middlebox, tmp_path: Path, call: str, status: int
@@ -339,7 +339,7 @@ def test_a_response_that_nothing_can_read_is_returned_too_for_it_was_paid(
 def test_an_error_with_status_200_is_the_refusal_that_it_says(middlebox: Middlebox) -> None:
     error = {"code": 429, "message": "Quota exceeded", "status": "RESOURCE_EXHAUSTED"}
     middlebox.body = json.dumps({"error": error}).encode()
-    for call in ("generate", "submit_batch"):
+    for call in ("generate", "create"):
         with pytest.raises(ApiProblem, match="answered 429 RESOURCE_EXHAUSTED") as caught:
             CALLS[call](Path())
         assert (caught.value.unclear, caught.value.kind) == (False, "quota")
@@ -350,14 +350,14 @@ def test_one_odd_reply_to_a_question_is_asked_again(
 ) -> None:
     for fault in ("html_200", "string_200"):
         api.faults(**{fault: 1})
-        assert calls.find_batch("nobody's") is None
+        assert developer.find("nobody's") is None
 
 
 def test_a_create_behind_a_log_in_page_is_unclear_and_made_once(api: Emulator) -> None:
     known = api.ledger()
     api.faults(html_200=1)
     with pytest.raises(ApiProblem, match="200 text/html") as caught:
-        calls.submit_batch(MODEL, "files/a", "a")
+        developer.create(MODEL, "files/a", "a")
     assert (caught.value.unclear, caught.value.kind) == (True, "foreign")
     new = api.ledger()["requests"][len(known["requests"]) :]
     assert len(new) == 1
@@ -369,23 +369,23 @@ def test_an_answer_whose_name_is_a_number_is_unclear_and_the_batch_is_found(
     request = {"contents": [{"parts": [{"text": "a"}]}]}
     requests = tmp_path / "requests.jsonl"
     requests.write_text(json.dumps({"key": "a", "request": request}) + "\n")
-    file = calls.upload(requests, "numbered")
+    file = developer.upload(requests, "numbered")
     api.faults(create_name_number=1)
     with pytest.raises(ApiProblem, match="not an answer of the Gemini API") as caught:
-        calls.submit_batch(MODEL, file, "numbered")
+        developer.create(MODEL, file, "numbered")
     assert caught.value.unclear
     api.faults(listing_metadata_null=True)
-    found = calls.find_batch("numbered")
+    found = developer.find("numbered")
     assert found
     assert str(found["name"]).startswith("batches/")
     api.faults(listing_null=1)
-    assert calls.find_batch("numbered") is None
+    assert developer.find("numbered") is None
 
 
 def test_a_listing_that_goes_round_ends(middlebox: Middlebox) -> None:
     middlebox.body = b'{"operations": [{"name": 5}, 7, null], "nextPageToken": "again"}'
     with pytest.raises(ApiProblem, match="not an answer of the Gemini API"):
-        calls.find_batch("name")
+        developer.find("name")
     assert len(middlebox.asked) == 2
 
 
@@ -393,8 +393,8 @@ def test_an_entry_that_does_not_say_whose_it_is_is_asked_for(middlebox: Middlebo
     middlebox.by_path["/batches"] = b'{"operations": [{"name": "batches/a", "metadata": null}]}'
     whole = {"name": "batches/a", "metadata": {"displayName": "ours"}}
     middlebox.by_path["/batches/a"] = json.dumps(whole).encode()
-    assert calls.find_batch("ours") == whole
-    assert calls.find_batch("another's") is None
+    assert developer.find("ours") == whole
+    assert developer.find("another's") is None
 
 
 def test_of_two_batches_of_one_name_the_older_is_ours(middlebox: Middlebox) -> None:
@@ -406,14 +406,14 @@ def test_of_two_batches_of_one_name_the_older_is_ours(middlebox: Middlebox) -> N
         {"name": "batches/before", "metadata": named["another's"]},
     ]
     middlebox.by_path["/batches"] = json.dumps({"operations": listed}).encode()
-    found = calls.find_batch("ours")
+    found = developer.find("ours")
     assert found
     assert found["name"] == "batches/first"
 
 
 def test_half_a_character_in_somebody_elses_name_reaches_no_file(middlebox: Middlebox) -> None:
     middlebox.body = b'{"name": "batches/a", "metadata": {"displayName": "\\ud83c"}}'
-    assert json.dumps(calls.get_batch("batches/a"), ensure_ascii=False).encode()
+    assert json.dumps(developer.get("batches/a"), ensure_ascii=False).encode()
 
 
 # --- redirects ----------------------------------------------------------------------------------
@@ -445,9 +445,9 @@ def test_a_redirect_within_the_host_is_followed(middlebox: Middlebox) -> None:
         return answer(path)
 
     middlebox.answer = moved  # type: ignore[method-assign]
-    assert calls.get_batch("batches/a") == done
+    assert developer.get("batches/a") == done
     with pytest.raises(ApiProblem, match="a redirect to"):  # a create's body would be lost
-        calls.submit_batch(MODEL, "files/a", "name")
+        developer.create(MODEL, "files/a", "name")
 
 
 # --- what kind it is, and the advice ------------------------------------------------------------
@@ -485,7 +485,7 @@ def test_a_refusal_is_classified_and_its_advice_fits(
     error = {"code": code, "message": message, "status": "A_STATUS", "details": details}
     middlebox.status, middlebox.body = code, json.dumps({"error": error}).encode()
     with pytest.raises(ApiProblem) as caught:
-        calls.submit_batch(MODEL, "files/a", "name")
+        developer.create(MODEL, "files/a", "name")
     said = caught.value
     assert said.kind == kind
     assert advice in said.fix
@@ -507,7 +507,7 @@ def test_the_end_of_a_long_message_names_the_quota(middlebox: Middlebox) -> None
         error = {"code": 429, "message": message, "details": details}
         middlebox.status, middlebox.body = 429, json.dumps({"error": error}).encode()
         with pytest.raises(ApiProblem, match=name):
-            calls.submit_batch(MODEL, "files/a", "name")
+            developer.create(MODEL, "files/a", "name")
 
 
 def test_a_problem_reaches_another_process_and_a_screen() -> None:
@@ -534,7 +534,7 @@ def test_a_proxy_or_a_certificate_that_cannot_be_is_one_line_that_names_it(
     monkeypatch.setenv(name, value)
     client._client_of.cache_clear()
     with pytest.raises(Problem, match=name) as caught:
-        calls.get_batch("batches/a")
+        developer.get("batches/a")
     assert not isinstance(caught.value, ApiProblem)
     client._client_of.cache_clear()
 
@@ -547,7 +547,7 @@ def test_google_api_key_beside_ours_is_neither_used_nor_spoken_of(
 ) -> None:
     monkeypatch.setenv("GOOGLE_API_KEY", "another-one")
     client._client_of.cache_clear()
-    calls.cancel_batch("batches/a")
+    developer.cancel("batches/a")
     assert middlebox.keys == [KEY]
     assert caplog.records == []
     assert capfd.readouterr() == ("", "")
@@ -567,7 +567,7 @@ def test_a_flex_call_waits_longer_than_the_api_may_hold_it(
             asked.append(config.http_options.timeout)
             raise KeyError
 
-    monkeypatch.setattr(calls, "open_client", Client)
+    monkeypatch.setattr(client, "open_client", Client)
     for request in (REQUEST, REQUEST | {"serviceTier": "flex"}):
         with pytest.raises(ApiProblem):
             calls.generate(MODEL, request)
@@ -580,11 +580,11 @@ def test_a_flex_call_waits_longer_than_the_api_may_hold_it(
 def test_a_refused_type_is_tried_as_plain_text_once(api: Emulator, tmp_path: Path) -> None:
     for fault in ("upload_refuses_jsonl", "upload_error_200"):
         api.faults(**{fault: 1})
-        name = calls.upload(_requests(tmp_path), "plain")
+        name = developer.upload(_requests(tmp_path), "plain")
         assert client.open_client().files.get(name=name).mime_type == "text/plain"
     api.faults(upload_error_200=2)
     with pytest.raises(ApiProblem, match="Unsupported MIME type: text/plain"):
-        calls.upload(_requests(tmp_path), "plain")
+        developer.upload(_requests(tmp_path), "plain")
 
 
 @pytest.mark.parametrize("fault", ["upload_no_address", "upload_no_file", "html_200"])
@@ -592,17 +592,17 @@ def test_an_upload_that_is_answered_oddly_is_made_again_and_then_one_line(
     api: Emulator, tmp_path: Path, fault: str
 ) -> None:
     api.faults(**{fault: 2})
-    assert calls.upload(_requests(tmp_path), "odd").startswith("files/")
+    assert developer.upload(_requests(tmp_path), "odd").startswith("files/")
     api.faults(**{fault: True})
     with pytest.raises(ApiProblem, match="not an answer of the Gemini API"):
-        calls.upload(_requests(tmp_path), "odd")
+        developer.upload(_requests(tmp_path), "odd")
 
 
 def test_an_upload_beyond_the_stored_files_says_so_at_once(api: Emulator, tmp_path: Path) -> None:
     api.faults(storage_429=True)
     before = len(api.ledger()["requests"])
     with pytest.raises(ApiProblem, match="file_storage_bytes") as caught:
-        calls.upload(_requests(tmp_path), "full")
+        developer.upload(_requests(tmp_path), "full")
     assert "48 h" in caught.value.fix
     assert len(api.ledger()["requests"]) == before + 1
 
@@ -625,10 +625,10 @@ def test_an_upload_that_the_api_cannot_use_is_deleted_there(
     middlebox.body = json.dumps({"file": file}).encode()
     middlebox.by_path["/v1beta/files/a"] = json.dumps(file).encode()
     if reason is None:
-        assert calls.upload(_requests(tmp_path), "a") == "files/a"
+        assert developer.upload(_requests(tmp_path), "a") == "files/a"
         return
-    with pytest.raises(calls.UploadRefused, match=reason) as caught:
-        calls.upload(_requests(tmp_path), "a")
+    with pytest.raises(developer.UploadRefused, match=reason) as caught:
+        developer.upload(_requests(tmp_path), "a")
     assert (caught.value.kind, caught.value.unclear) == ("refused", False)
     assert middlebox.asked[-1] == "DELETE /v1beta/files/a"
 
@@ -645,7 +645,7 @@ def test_a_requests_file_that_cannot_be_read_names_the_file(
     monkeypatch.setattr("io.FileIO", Broken)
     path = _requests(tmp_path)
     with pytest.raises(Problem, match=r"requests\.jsonl: cannot be read .Input/output error"):
-        calls.upload(path, "a")
+        developer.upload(path, "a")
 
 
 # --- results ------------------------------------------------------------------------------------
@@ -670,7 +670,7 @@ def test_a_download_does_not_depend_on_what_the_api_says_of_the_file(
 ) -> None:
     middlebox.body = LINES
     middlebox.by_path["/files/batch-a"] = json.dumps(metadata).encode()
-    got = calls.download("files/batch-a", tmp_path / "responses.jsonl")
+    got = developer.fetch("files/batch-a", tmp_path / "responses.jsonl")
     assert (tmp_path / "responses.jsonl").read_bytes() == LINES
     assert (got.bytes, got.sha256, got.confirmed) == (len(LINES), DIGEST, confirmed)
     assert got.differs == (metadata == {"sizeBytes": "9999"})
@@ -689,7 +689,7 @@ def test_a_download_that_is_another_each_time_is_not_kept(
 
     middlebox.answer = another  # type: ignore[method-assign]
     with pytest.raises(ApiProblem, match="differ in size or digest"):
-        calls.download("files/batch-a", tmp_path / "responses.jsonl")
+        developer.fetch("files/batch-a", tmp_path / "responses.jsonl")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -710,7 +710,7 @@ def test_results_are_fetched_in_spite_of(
     operation = _ended(api, tmp_path)
     assert operation.responses_file
     api.faults(**faults)
-    got = calls.download(operation.responses_file, tmp_path / "responses.jsonl")
+    got = developer.fetch(operation.responses_file, tmp_path / "responses.jsonl")
     assert (got.confirmed, got.differs) == (confirmed, False)
     assert got.bytes == (tmp_path / "responses.jsonl").stat().st_size
     assert got.api_bytes == (got.bytes if confirmed else None)
@@ -725,7 +725,7 @@ def test_results_that_the_api_refuses_are_one_line(
     assert operation.responses_file
     api.faults(**{f"download_{fault}": True})
     with pytest.raises(ApiProblem) as caught:
-        calls.download(operation.responses_file, tmp_path / "responses.jsonl")
+        developer.fetch(operation.responses_file, tmp_path / "responses.jsonl")
     assert (caught.value.gone, caught.value.code) == (gone, int(fault))
     assert not list(tmp_path.glob("responses*"))
 
@@ -735,7 +735,7 @@ def test_a_log_in_page_is_not_kept_as_results(api: Emulator, tmp_path: Path) -> 
     assert operation.responses_file
     api.faults(html_200=True)
     with pytest.raises(ApiProblem, match=r"200 text/html, not JSON lines") as caught:
-        calls.download(operation.responses_file, tmp_path / "responses.jsonl")
+        developer.fetch(operation.responses_file, tmp_path / "responses.jsonl")
     assert caught.value.kind == "foreign"
     assert not list(tmp_path.glob("responses*"))
 
@@ -745,13 +745,13 @@ def test_a_file_that_is_named_while_the_batch_runs_is_not_told_before_the_end(
 ) -> None:
     api.faults(file_while_running=1)
     batch_id = _submitted(tmp_path)
-    while not (reply := calls.get_batch(batch_id)).get("response"):
+    while not (reply := developer.get(batch_id)).get("response"):
         pass
     assert Operation(reply).responses_file is None
     api.faults(file_while_running=None)
-    while not (file := Operation(calls.get_batch(batch_id)).responses_file):
+    while not (file := Operation(developer.get(batch_id)).responses_file):
         pass
-    calls.download(file, tmp_path / "responses.jsonl")
+    developer.fetch(file, tmp_path / "responses.jsonl")
     assert (tmp_path / "responses.jsonl").read_bytes().count(b"\n") == 2
 
 
@@ -759,13 +759,13 @@ def _submitted(folder: Path) -> str:
     request = {"contents": [{"parts": [{"text": "a"}]}]}
     lines = [json.dumps({"key": key, "request": request}) + "\n" for key in "ab"]
     (folder / "requests.jsonl").write_text("".join(lines))
-    file = calls.upload(folder / "requests.jsonl", "a")
-    return str(calls.submit_batch(MODEL, file, "a")["name"])
+    file = developer.upload(folder / "requests.jsonl", "a")
+    return str(developer.create(MODEL, file, "a")["name"])
 
 
 def _ended(api: Emulator, folder: Path) -> Operation:
     batch_id = _submitted(folder)
-    while not (operation := Operation(calls.get_batch(batch_id))).ended:
+    while not (operation := Operation(developer.get(batch_id))).ended:
         pass
     return operation
 
@@ -781,7 +781,7 @@ def test_a_disk_that_fills_up_during_a_download_is_one_line_and_leaves_nothing(
     for lines in (LINES, b"{" + LINES * 100_000):  # on closing, and in between
         middlebox.body = lines
         with pytest.raises(Problem, match="No space left on device") as caught:
-            calls.download("files/batch-a", tmp_path / "responses.jsonl")
+            developer.fetch("files/batch-a", tmp_path / "responses.jsonl")
         assert not isinstance(caught.value, ApiProblem)
         assert list(tmp_path.iterdir()) == []
 

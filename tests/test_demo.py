@@ -10,13 +10,14 @@ from flowsheets.errors import Problem
 from station import Station
 
 
+@pytest.mark.parametrize("door", ["", "vertex"])
 def test_the_demo_takes_the_samples_from_scans_to_results_and_books(
-    station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, door: str
 ) -> None:
     monkeypatch.setattr(demo, "DEMO", tmp_path / "demo")
     monkeypatch.setattr(demo, "READER", "quick")
     mine = {"GEMINI_API_KEY": "my-own-key", "BATCH_PAGES": "1", "LIMIT": "1"}
-    done = in_process.run("scripts/demo.py", env=station.environment(**mine))
+    done = in_process.run("scripts/demo.py", "--door", door, env=station.environment(**mine))
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(list((tmp_path / "demo" / "results").rglob("page-*.json"))) == 10
     assert "batch: $" in done.stdout
@@ -31,4 +32,4 @@ def test_a_dotenv_in_another_encoding_is_one_clear_line(
     monkeypatch.setattr("flowsheets.settings.TOP", tmp_path)
     (tmp_path / ".env").write_bytes("# Schlüssel\n".encode("latin-1"))
     with pytest.raises(Problem, match=r"\.env: is not UTF-8 text"):
-        demo._environment("http://127.0.0.1:9")
+        demo._environment("http://127.0.0.1:9", "")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -9,14 +10,15 @@ from disorder import Disorder, World
 from emulator_process import Emulator
 
 
+@pytest.mark.parametrize(("vertex", "examples"), [(False, 4), (True, 2)], ids=["key", "vertex"])
 def test_any_order_loses_no_page_and_pays_for_none_twice(
-    emulator: Emulator, tmp_path: Path
+    emulator: Emulator, tmp_path: Path, vertex: bool, examples: int
 ) -> None:
-    world = World(emulator, tmp_path)
+    world = World(emulator, tmp_path, vertex=vertex)
     run_state_machine_as_test(
         lambda: Disorder(world),  # type: ignore[arg-type]
         settings=settings(
-            max_examples=4,
+            max_examples=examples,
             stateful_step_count=10,
             deadline=None,
             derandomize=True,  # the same for everybody; make explore takes other ones

@@ -9,7 +9,7 @@ from emulator_process import Emulator, wait_for
 from flowsheets import files
 from flowsheets.batch import results
 from flowsheets.batch.folder import Batch
-from flowsheets.gemini import calls
+from flowsheets.gemini import developer
 from flowsheets.gemini.client import ApiProblem
 from pages import answer
 from station import Station
@@ -195,11 +195,11 @@ def test_what_cannot_be_tidied_up_is_no_failure_and_is_tidied_up_later(
     for name, value in online.environment().items():
         monkeypatch.setenv(name, value)
 
-    def down(name: str) -> None:
+    def down(*_: object) -> None:
         raise ApiProblem("answered 503", "", code=503, unclear=True)
 
     with monkeypatch.context() as broken:
-        broken.setattr(calls, "delete_file", down)
+        broken.setattr(developer, "tidy_up", down)
         fetch.main([], standalone_mode=False)  # raises where it fails
     assert online.statuses() == ["completed"] * 2
     assert online.journal()[-1] == "applied"

@@ -12,6 +12,7 @@ import in_process
 from emulator_process import Emulator, wait_for
 from forked import Done
 from station import Station, billed
+from vertex_door import proven, vertex_door
 
 PAGES = 2
 MOST_STEPS = 200  # no command has so many; one that had would fail here
@@ -58,13 +59,18 @@ def bought(emulator: Emulator, before: dict[str, int]) -> list[int]:
 
 @pytest.mark.parametrize("script", BEFORE)
 @pytest.mark.parametrize("fate", ["kill", "full", "cut"])
+@pytest.mark.parametrize("door", ["developer", "vertex"])
 def test_at_whichever_step_each_page_is_paid_for_once_and_completed(
-    tmp_path: Path, emulator: Emulator, script: str, fate: str
+    tmp_path: Path, emulator: Emulator, script: str, fate: str, door: str
 ) -> None:
-    for step in range(1, MOST_STEPS, STRIDE):
-        station = Station(tmp_path / str(step), emulator.url)
+    settings = vertex_door(emulator, tmp_path) if door == "vertex" else {}
+    stride = STRIDE * 5 if settings and STRIDE > 1 else STRIDE  # several times as many steps
+    for step in range(1, MOST_STEPS, stride):
+        station = Station(tmp_path / str(step), emulator.url, door=settings)
         station.scans.mkdir(parents=True)
-        station.rendered(PAGES, f"{fate}{script[0]}{step}.pdf")
+        station.rendered(PAGES, f"{door[0]}{fate}{script[0]}{step}.pdf")
+        if settings:
+            proven(station)
         before = billed(emulator.ledger())
         ready(station, script)
         done = run(station, script, FATE=fate, STEP=str(step))

@@ -20,6 +20,7 @@ MORE = (
     "results/README.md",
     "scripts/browser/README.md",
     "scripts/emulator/README.md",
+    "scripts/flowsheets/gemini/README.md",
     "tests/README.md",
 )
 # Commands of developers, which the README only names.
@@ -41,6 +42,8 @@ PINS = (
     TOP / "requirements.txt",
     TOP / "scripts/emulator/requirements.txt",
     TOP / "scripts/browser/requirements.txt",
+    TOP / "scripts/flowsheets/gemini/requirements-vertex.txt",
+    TOP / "tests/bucket/requirements.txt",
     TOP / "tests/browser/requirements.txt",
     TOP / "tests/mutants/requirements.txt",
 )

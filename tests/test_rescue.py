@@ -4,7 +4,7 @@ import pytest
 
 import rescue
 from emulator_process import Emulator, wait_for
-from flowsheets.gemini import calls
+from flowsheets.gemini import developer
 from flowsheets.gemini.client import ApiProblem
 from station import Station
 
@@ -75,14 +75,14 @@ def test_a_batch_that_ends_just_before_the_cancel_is_used(
     wait_for(lambda: "SUCCEEDED" in online.good("batch-status"), 30)
     for name, value in online.environment().items():
         monkeypatch.setenv(name, value)
-    get, running = calls.get_batch, {"metadata": {"state": "BATCH_STATE_RUNNING"}}
+    get, running = developer.get, {"metadata": {"state": "BATCH_STATE_RUNNING"}}
     answers = iter([running])
-    monkeypatch.setattr(calls, "get_batch", lambda name: next(answers, None) or get(name))
+    monkeypatch.setattr(developer, "get", lambda name: next(answers, None) or get(name))
 
     def too_late(name: str) -> None:
         raise ApiProblem("answered 400: it has ended", "", code=400, unclear=False)
 
-    monkeypatch.setattr(calls, "cancel_batch", too_late)
+    monkeypatch.setattr(developer, "cancel", too_late)
     rescue.main([batch_id], standalone_mode=False)
     assert online.statuses() == ["completed"] * 2
 
@@ -96,8 +96,8 @@ def test_late_responses_of_a_batch_that_was_given_up_complete_the_pages_that_sti
     for name, value in online.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(rescue, "STOP_SECONDS", 0)
-    monkeypatch.setattr(calls, "cancel_batch", lambda name: None)  # without effect
-    monkeypatch.setattr(calls, "delete_file", lambda name: None)
+    monkeypatch.setattr(developer, "cancel", lambda name: None)  # without effect
+    monkeypatch.setattr(developer, "tidy_up", lambda file, name: None)
     rescue.main([batch_id], standalone_mode=False)
     assert online.statuses() == ["rendered"] * 2
     emulator.faults(batch_stays_pending=None)

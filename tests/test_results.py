@@ -14,9 +14,10 @@ from flowsheets.batch.fetch import NotWhole
 from flowsheets.batch.folder import Batch
 from flowsheets.batch.results import NO_RESPONSE
 from flowsheets.errors import Problem
-from flowsheets.gemini import calls
+from flowsheets.gemini import developer
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.gemini.operation import Operation
+from flowsheets.gemini.transfer import Downloaded
 from flowsheets.jobs import pauses, states
 from flowsheets.money import usage
 from flowsheets.settings import Settings
@@ -192,7 +193,7 @@ def test_only_the_file_of_a_batch_that_ended_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = sent(tmp_path / "b", None)
-    monkeypatch.setattr("flowsheets.gemini.calls.download", lambda *_: 1 / 0)
+    monkeypatch.setattr("flowsheets.gemini.developer.fetch", lambda *_: 1 / 0)
     named = {"response": {"responsesFile": "files/batch-a"}}
     running = {"metadata": {"state": "BATCH_STATE_RUNNING"}, **named}
     ended = {"metadata": {"state": "BATCH_STATE_SUCCEEDED"}, "done": True}
@@ -305,8 +306,8 @@ class Late:
         self.state = "SUCCEEDED"
         self.on_get: Exception | None = None
         self.on_download: Exception | None = None
-        monkeypatch.setattr(calls, "get_batch", self.get_batch)
-        monkeypatch.setattr(calls, "download", self.download)
+        monkeypatch.setattr(developer, "get", self.get_batch)
+        monkeypatch.setattr(developer, "fetch", self.download)
 
     def get_batch(self, name: str) -> dict[str, Any]:
         if self.on_get:
@@ -314,11 +315,11 @@ class Late:
         response = {"responsesFile": "files/batch-a"}
         return {"metadata": {"state": f"BATCH_STATE_{self.state}"}, "response": response}
 
-    def download(self, name: str, destination: Path) -> calls.Downloaded:
+    def download(self, name: str, destination: Path) -> Downloaded:
         if self.on_download:
             raise self.on_download
         destination.write_text("".join(json.dumps(line) + "\n" for line in self.lines))
-        return calls.Downloaded(1, "", True, None, None)
+        return Downloaded(1, "", True, None, None)
 
 
 GONE = ApiProblem("not found", code=404, unclear=False)

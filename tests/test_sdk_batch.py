@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import recording
-from flowsheets.gemini import calls
+from flowsheets.gemini import developer
 from flowsheets.gemini.operation import Operation
 from recording import MODEL, Api, page, state, submitted, write_requests
 
@@ -16,7 +16,7 @@ api = recording.api
 
 def test_upload(api: Api, tmp_path: Path) -> None:
     requests = write_requests(tmp_path / "requests.jsonl", 2)
-    name = calls.upload(requests, "sdk-upload")
+    name = developer.upload(requests, "sdk-upload")
     assert name.startswith("files/")
     chunks = [r for r in api.cassette.requests if "x-goog-upload-offset" in r.headers]
     assert [chunk.body for chunk in chunks] == [
@@ -27,8 +27,8 @@ def test_upload(api: Api, tmp_path: Path) -> None:
 
 
 def test_submit_batch(api: Api, tmp_path: Path) -> None:
-    file = calls.upload(write_requests(tmp_path / "requests.jsonl", 2), "sdk-submit")
-    operation = calls.submit_batch(MODEL, file, "sdk-submit")
+    file = developer.upload(write_requests(tmp_path / "requests.jsonl", 2), "sdk-submit")
+    operation = developer.create(MODEL, file, "sdk-submit")
     assert operation["name"].startswith("batches/")
     assert operation["metadata"]["displayName"] == "sdk-submit"
     assert operation["metadata"]["model"] == f"models/{MODEL}"
@@ -40,7 +40,7 @@ def test_submit_batch(api: Api, tmp_path: Path) -> None:
 
 def test_a_pending_batch(api: Api, tmp_path: Path) -> None:
     api.arrange(batch_stays_pending=True, emulator_only=False)
-    operation = calls.get_batch(submitted(tmp_path, "sdk-pending"))
+    operation = developer.get(submitted(tmp_path, "sdk-pending"))
     assert state(operation) == "PENDING"
     assert "done" not in operation
     assert Operation(operation).responses_file is None
@@ -85,14 +85,14 @@ def test_find_batch_on_a_later_page_of_the_listing(
     api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.arrange()  # at Google the listing would hold other people's batches
-    monkeypatch.setattr(calls, "LISTED_AT_ONCE", 2)
+    monkeypatch.setattr(developer, "LISTED_AT_ONCE", 2)
     sought = submitted(tmp_path, "sdk-find")
     for number in range(3):
         submitted(tmp_path, f"sdk-find-{number}")
-    found = calls.find_batch("sdk-find")
+    found = developer.find("sdk-find")
     assert found
     assert found["name"] == sought
-    assert calls.find_batch("sdk-never-sent") is None
+    assert developer.find("sdk-never-sent") is None
     listings = [r for r in api.cassette.requests if r.path.endswith("/batches")]
     assert sum("pageToken" in r.uri for r in listings) >= 2
 
@@ -100,7 +100,7 @@ def test_find_batch_on_a_later_page_of_the_listing(
 def test_cancel_batch(api: Api, tmp_path: Path) -> None:
     api.arrange(batch_stays_pending=True, emulator_only=False)
     batch_id = submitted(tmp_path, "sdk-cancel")
-    calls.cancel_batch(batch_id)
+    developer.cancel(batch_id)
     operation = api.wait_for(batch_id, "CANCELLED")
     assert operation["done"] is True
 
@@ -117,8 +117,8 @@ def test_download(api: Api, tmp_path: Path) -> None:
 
 
 def test_delete_file(api: Api, tmp_path: Path) -> None:
-    name = calls.upload(write_requests(tmp_path / "requests.jsonl", 1), "sdk-delete")
-    calls.delete_file(name)
-    calls.delete_file(name)  # gone already
+    name = developer.upload(write_requests(tmp_path / "requests.jsonl", 1), "sdk-delete")
+    developer.tidy_up(name, "")
+    developer.tidy_up(name, "")  # gone already
     deletes = [r.path for r in api.cassette.requests if r.method == "DELETE"]
     assert deletes == [f"/v1beta/{name}"] * 2

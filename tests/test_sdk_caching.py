@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import recording
-from flowsheets.gemini import calls
+from flowsheets.gemini import calls, developer
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.page.request import prompt
 from recording import MODEL, Api, page, write_requests
@@ -19,18 +19,18 @@ NAME = "flowsheet prompt"
 
 
 def test_create_cache(api: Api) -> None:
-    name = calls.create_cache(MODEL, PROMPT, SECONDS, NAME).name
+    name = developer.create_cache(MODEL, PROMPT, SECONDS, NAME).name
     assert name.startswith("cachedContents/")
     (sent,) = api.sent("/cachedContents")
     assert sent["systemInstruction"]["parts"] == [{"text": PROMPT}]
     assert sent["model"] == f"models/{MODEL}"
     assert sent["ttl"] == "3600s"
-    calls.delete_cache(name)
+    developer.delete_cache(name)
 
 
 def test_a_prompt_below_the_minimum_is_refused(api: Api) -> None:
     with pytest.raises(ApiProblem) as caught:
-        calls.create_cache(MODEL, "Transcribe.", SECONDS, NAME)
+        developer.create_cache(MODEL, "Transcribe.", SECONDS, NAME)
     assert caught.value.code == 400
     assert not caught.value.key_refused
     assert not caught.value.unclear
@@ -38,30 +38,30 @@ def test_a_prompt_below_the_minimum_is_refused(api: Api) -> None:
 
 
 def test_a_caches_life_is_made_longer_and_one_of_its_name_is_found_and_removed(api: Api) -> None:
-    kept = calls.create_cache(MODEL, PROMPT, SECONDS, NAME)
+    kept = developer.create_cache(MODEL, PROMPT, SECONDS, NAME)
     assert kept.tokens > 4096
-    calls.renew_cache(kept.name, 2 * SECONDS)
+    developer.renew_cache(kept.name, 2 * SECONDS)
     assert [r.method for r in api.cassette.requests][-1] == "PATCH"
-    calls.delete_caches("another name")
-    calls.renew_cache(kept.name, SECONDS)  # it is still there
-    calls.delete_caches(NAME)
+    developer.delete_caches("another name")
+    developer.renew_cache(kept.name, SECONDS)  # it is still there
+    developer.delete_caches(NAME)
     with pytest.raises(ApiProblem) as caught:
-        calls.renew_cache(kept.name, SECONDS)
+        developer.renew_cache(kept.name, SECONDS)
     assert caught.value.code in (403, 404)
 
 
 def test_delete_cache(api: Api) -> None:
-    name = calls.create_cache(MODEL, PROMPT, SECONDS, NAME).name
-    calls.delete_cache(name)
-    calls.delete_cache(name)  # gone already
+    name = developer.create_cache(MODEL, PROMPT, SECONDS, NAME).name
+    developer.delete_cache(name)
+    developer.delete_cache(name)  # gone already
     deletes = [r.path for r in api.cassette.requests if r.method == "DELETE"]
     assert deletes == [f"/v1beta/{name}"] * 2
 
 
 def test_generate_with_a_cached_prompt(api: Api) -> None:
-    name = calls.create_cache(MODEL, PROMPT, SECONDS, NAME).name
+    name = developer.create_cache(MODEL, PROMPT, SECONDS, NAME).name
     answer = json.loads(calls.generate(MODEL, page(0, name)))
-    calls.delete_cache(name)
+    developer.delete_cache(name)
     assert answer["candidates"][0]["content"]["parts"]
     assert answer["usageMetadata"]["cachedContentTokenCount"] > 4096
     (sent,) = api.sent(":generateContent")
@@ -70,15 +70,15 @@ def test_generate_with_a_cached_prompt(api: Api) -> None:
 
 
 def test_a_batch_with_a_cached_prompt(api: Api, tmp_path: Path) -> None:
-    name = calls.create_cache(
+    name = developer.create_cache(
         MODEL, PROMPT, 48 * SECONDS, NAME
     ).name  # for as long as a batch may take
     requests = write_requests(tmp_path / "requests.jsonl", 2, name)
-    file = calls.upload(requests, "sdk-cached")
-    batch_id = calls.submit_batch(MODEL, file, "sdk-cached")["name"]
+    file = developer.upload(requests, "sdk-cached")
+    batch_id = developer.create(MODEL, file, "sdk-cached")["name"]
     results = tmp_path / "responses.jsonl"
     api.fetch(batch_id, results)
-    calls.delete_cache(name)
+    developer.delete_cache(name)
     lines = [json.loads(line) for line in results.read_bytes().split(b"\n") if line]
     assert sorted(line["key"] for line in lines) == ["page-0", "page-1"]
     for line in lines:

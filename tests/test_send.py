@@ -15,7 +15,7 @@ from flowsheets.batch import submit
 from flowsheets.batch.folder import load_batch
 from flowsheets.batch.submit import Later, QueueFull
 from flowsheets.errors import Problem
-from flowsheets.gemini import calls
+from flowsheets.gemini import developer
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.jobs import pauses, states
 from flowsheets.settings import Settings
@@ -31,25 +31,26 @@ class Api:
         self.on_upload: Exception | None = None
         self.on_create: list[Exception | None] = []
 
-    def upload(self, requests: Path, name: str) -> str:
+    def upload(self, requests: Path, name: str, sent: object) -> str:
         self.asked.append("upload")
         if self.on_upload:
             raise self.on_upload
         return f"files/{self.asked.count('upload')}"
 
-    def submit_batch(self, model: str, file: str, name: str) -> dict[str, Any]:
+    def create(self, model: str, file: str, name: str) -> dict[str, Any]:
         self.asked.append(f"create {file}")
         problem = self.on_create.pop(0) if self.on_create else None
         if problem:
             raise problem
         return {"name": "batches/a", "metadata": {"displayName": name}}
 
-    def find_batch(self, name: str) -> dict[str, Any] | None:
+    def find(self, name: str) -> dict[str, Any] | None:
         self.asked.append("find")
         return self.listed.pop(0) if self.listed else None
 
-    def delete_file(self, name: str) -> None:
-        self.asked.append(f"delete {name}")
+    def tidy_up(self, name: str | None, display_name: str) -> None:
+        if name:
+            self.asked.append(f"delete {name}")
 
     def delete_cache(self, name: str) -> None:
         self.asked.append(f"delete {name}")
@@ -69,7 +70,7 @@ class Api:
 def api(monkeypatch: pytest.MonkeyPatch) -> Api:
     api = Api()
     for name in [name for name in vars(Api) if not name.startswith("_") and name != "creates"]:
-        monkeypatch.setattr(calls, name, getattr(api, name))
+        monkeypatch.setattr(developer, name, getattr(api, name))
     monkeypatch.setattr(submit, "LOOKUP_SECONDS", 0)
     return api
 
@@ -112,13 +113,13 @@ def test_intent_is_written_before_each_create_and_a_second_send_creates_nothing(
     api: Api, config: Settings, jobs_db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = built(tmp_path / "b", jobs_db)
-    create, before = api.submit_batch, list[list[str]]()
+    create, before = api.create, list[list[str]]()
 
     def watched(*args: str) -> dict[str, Any]:
         before.append(events(batch))
         return create(*args)
 
-    monkeypatch.setattr(calls, "submit_batch", watched)
+    monkeypatch.setattr(developer, "create", watched)
     submit.send(batch, jobs_db, config)
     assert before == [["built", "uploaded", "create_sent"]]
     intent: dict[str, Any] = batch.last("create_sent") or {}
@@ -372,7 +373,7 @@ def test_a_folder_whose_cache_is_gone_is_not_sent(
     def gone(*_: object) -> None:
         raise refused(404)
 
-    monkeypatch.setattr(calls, "renew_cache", gone)
+    monkeypatch.setattr(developer, "renew_cache", gone)
     batch = built(tmp_path / "b", jobs_db, cached_content="cachedContents/a")
     batch.events[-1]["at"] = "2020-01-01T00:00:00+00:00"
     with pytest.raises(Later, match="its prompt cache is gone; its 2 pages are back in the queue"):

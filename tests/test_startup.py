@@ -9,7 +9,15 @@ import pytest
 from station import TOP, Station
 
 # Packages that a call of the API, a page or a price needs, and nothing else.
-SLOW = ("google.genai", "httpx2", "tenacity", "pydantic", "genai_prices", "rapidfuzz")
+SLOW = (
+    "google.genai",
+    "httpx2",
+    "tenacity",
+    "pydantic",
+    "genai_prices",
+    "rapidfuzz",
+    "google.cloud",
+)
 RUN = """
 import runpy, sys
 sys.argv = sys.argv[1:]

@@ -10,7 +10,7 @@ from flowsheets import settings
 from flowsheets.batch import submit
 from flowsheets.batch.folder import load_batch
 from flowsheets.errors import Problem
-from flowsheets.gemini import calls
+from flowsheets.gemini import developer
 from station import KEY, Station
 
 
@@ -123,12 +123,12 @@ def test_an_unclear_batch_of_another_key_is_not_created_anew(
     online.error("batch-submit", SUBMIT_GRACE="3600")
     for name, value in online.environment(GEMINI_API_KEY="another-key-of-mine").items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(calls, "find_batch", lambda name: None)  # its listing shows none
+    monkeypatch.setattr(developer, "find", lambda name: None)  # its listing shows none
 
     def paid(*_: object) -> None:
         raise AssertionError("created anew")
 
-    monkeypatch.setattr(calls, "submit_batch", paid)
+    monkeypatch.setattr(developer, "create", paid)
     batch = load_batch(online.folders()[0])
     with pytest.raises(Problem, match="was sent with another key"):
         submit.send(batch, None, settings.load())

@@ -14,7 +14,7 @@ import click
 import uvicorn
 from starlette.applications import Starlette
 
-from emulator.app import build
+from emulator.app import BUCKET, build
 from emulator.connections import Protocol
 from emulator.faults import Faults
 
@@ -31,6 +31,7 @@ READERS = {"ocr": "emulator.reader", "quick": "emulator.quick"}
 @click.option("--pending-seconds", default=1.0, show_default=True, help="a batch stays PENDING")
 @click.option("--processing-seconds", default=0.0, help="an upload stays PROCESSING")
 @click.option("--cache-minimum", type=int, help="tokens; the model's own minimum unless given")
+@click.option("--bucket", multiple=True, default=(BUCKET,), show_default=True, help="repeatable")
 @click.option("--still", is_flag=True, help="a clock that only POST /emulator/advance moves")
 def main(
     port: int,
@@ -41,6 +42,7 @@ def main(
     pending_seconds: float,
     processing_seconds: float,
     cache_minimum: int | None,
+    bucket: tuple[str, ...],
     still: bool,
 ) -> None:
     """The Gemini API on this machine, until Ctrl-C."""
@@ -59,6 +61,7 @@ def main(
         processing_seconds=processing_seconds,
         cache_minimum=cache_minimum,
         still=still,
+        bucket_names=bucket,
     )
     address = f"http://{HOST}:{listening.getsockname()[1]}"
     ready = f"Gemini API emulator: {address} (reader {reader}, state in {data})"

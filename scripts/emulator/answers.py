@@ -11,7 +11,6 @@ from emulator import misshapen
 from emulator.caches import Caches, contents_of
 from emulator.errors import invalid
 from emulator.faults import Faults
-from emulator.files import Files
 from emulator.models import OUTPUT_TOKENS, check_output
 from emulator.schema import Json, decode_base64
 from emulator.usage import CHARACTERS_PER_TOKEN, prompt_tokens, usage_metadata
@@ -35,7 +34,7 @@ class Answer:
 class Answerer:
     reader: Callable[[bytes], dict[str, Any]]  # PNG bytes -> page
     model_version: str
-    files: Files
+    read_file: Callable[[str], bytes]  # fileUri -> its bytes; raises ApiError
     caches: Caches
     faults: Faults
 
@@ -96,8 +95,7 @@ class Answerer:
                 if "inlineData" in part:
                     return decode_base64(part["inlineData"].get("data", ""))
                 if "fileData" in part:
-                    record = self.files.find_active(part["fileData"].get("fileUri", ""))
-                    return self.files.content(record["id"]).read_bytes()
+                    return self.read_file(part["fileData"].get("fileUri", ""))
         return None
 
     def _text(self, image: bytes | None, config: Json, row: int | None) -> str:

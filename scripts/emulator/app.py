@@ -1,43 +1,60 @@
-"""The web application: routes, key check, log of calls, and the controls under /emulator/."""
+"""The web application: routes, who gets in, log of calls."""
 
 import hashlib
-import json
 import re
 import traceback
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.datastructures import Headers, QueryParams
+from starlette.datastructures import Headers, State
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emulator import batches, caches, files, generate, models, uploads
+from emulator import (
+    batches,
+    bucket_uploads,
+    caches,
+    controls,
+    doors,
+    files,
+    generate,
+    models,
+    oauth,
+    storage,
+    uploads,
+    vertex,
+    vertex_jobs,
+)
 from emulator.answers import Answerer
-from emulator.bodies import read_body, reply
-from emulator.clock import Clock, stamp
+from emulator.bodies import reply
+from emulator.buckets import Buckets
+from emulator.clock import Clock
 from emulator.errors import (
     ApiError,
     internal,
-    no_key,
     not_found,
     place_not_supported,
     schema_too_complex,
     spend_cap_reached,
     unavailable,
-    wrong_key,
 )
 from emulator.faults import Faults
 from emulator.ledger import Ledger
-from emulator.worker import READERS, Worker
+from emulator.vertex_answers import VertexAnswerer, image_in
+from emulator.vertex_worker import JobWorker
+from emulator.worker import READERS, Worker, complete_ledger
 
 VERSIONS = ("v1beta", "v1", "v1alpha")
+VERTEX_VERSIONS = ("v1", "v1beta1")
+BUCKET = "flowsheets"  # is there unless others are named
 HOSTS = ("127.0.0.1", "localhost", "[::1]")  # another one is a web page that rebound its name
 MODEL_REFUSALS = {
     "place_400": place_not_supported,
@@ -57,6 +74,7 @@ def build(
     processing_seconds: float = 0.0,
     cache_minimum: int | None = None,
     still: bool = False,
+    bucket_names: tuple[str, ...] = (BUCKET,),
 ) -> Starlette:
     """The emulator with its state in `data`; batches that had not ended go on at once.
 
@@ -84,28 +102,60 @@ def build(
     state.caches = caches.Caches(data / "caches", state.clock, cache_minimum)
     state.batches = batches.Batches(data / "batches")
     state.realtime_pool = ThreadPoolExecutor(READERS)
+    read_page = reader.load()
     state.answerer = Answerer(
-        reader.load(), reader.MODEL_VERSION, state.files, state.caches, state.faults
+        read_page, reader.MODEL_VERSION, state.files.read, state.caches, state.faults
     )
     state.worker = Worker(
         state.clock, state.faults, state.ledger, state.files, state.answerer, pending_seconds
     )
-    accepted, billed = state.ledger.accepted(), state.ledger.billed_rows()
-    for batch in state.batches.by_id.values():
-        state.worker.complete_ledger(batch, accepted, billed)
-        if not batch.ended:
-            state.worker.start(batch)
+    state.tokens = oauth.Tokens(data / "tokens.json")
+    state.account = data / "service-account.json"
+    state.buckets = Buckets(data / "buckets", state.clock)
+    for name in bucket_names:
+        state.buckets.make(name)
+    state.bucket_uploads = data / "bucket-uploads"
+    state.bucket_uploads.mkdir(exist_ok=True)
+    bucket_uploads.clean_up(state.bucket_uploads)
+    state.jobs = vertex_jobs.Jobs(data / "jobs")
+    state.vertex_answerer = VertexAnswerer(
+        replace(state.answerer, read_file=image_in(state.buckets)), state.clock
+    )
+    state.job_worker = JobWorker(
+        state.clock,
+        state.faults,
+        state.ledger,
+        state.buckets,
+        state.vertex_answerer,
+        pending_seconds,
+        state.worker.pool,
+    )
+    _go_on(state)
     return app
+
+
+def _go_on(state: State) -> None:
+    """What a kill or a stop left: the ledger is made whole, and what had not ended goes on."""
+    accepted, billed = state.ledger.accepted(), state.ledger.billed_rows()
+    for worker, all_ in ((state.worker, state.batches), (state.job_worker, state.jobs)):
+        for batch in all_.by_id.values():
+            complete_ledger(state.ledger, batch, accepted, billed)
+            if not batch.ended:
+                worker.start(batch)
 
 
 def _routes() -> list[BaseRoute]:
     api = [*files.routes, *batches.routes, *generate.routes, *caches.routes, *models.routes]
     routes: list[BaseRoute] = [
-        Route("/emulator/ledger", _ledger, methods=["GET"]),
-        Route("/emulator/faults", _show_faults, methods=["GET"]),
-        Route("/emulator/faults", _set_faults, methods=["POST"]),
-        Route("/emulator/advance", _advance, methods=["POST"]),
+        *controls.routes,
+        *oauth.routes,
+        Mount("/upload/storage/v1", routes=bucket_uploads.routes),
+        Mount("/download/storage/v1", routes=storage.download_routes),
+        Mount("/storage/v1", routes=storage.routes),
     ]
+    on_vertex = [*vertex.routes, *vertex_jobs.routes]
+    for version in VERTEX_VERSIONS:
+        routes.append(Mount(f"/{version}/projects", routes=on_vertex))
     for version in VERSIONS:
         routes.append(Mount(f"/upload/{version}", routes=uploads.routes))
         routes.append(Mount(f"/download/{version}", routes=files.download_routes))
@@ -172,19 +222,14 @@ def _instead(scope: Scope) -> Response | None:
 
 def _refusal(scope: Scope) -> ApiError | None:
     state = scope["app"].state
-    if scope["path"].endswith((":generateContent", ":batchGenerateContent")):
+    creates = scope["method"] == "POST" and scope["path"].endswith("/batchPredictionJobs")
+    if creates or scope["path"].endswith((":generateContent", ":batchGenerateContent")):
         for fault, refusal in MODEL_REFUSALS.items():
             if state.faults.take(fault):
                 return refusal()
-    query = QueryParams(scope["query_string"])
-    key = Headers(scope=scope).get("x-goog-api-key") or query.get("key")
     if state.faults.take("all_503"):
         return unavailable()
-    if scope["path"].startswith("/upload/") and "upload_id" in query:
-        return None  # an upload URL is a secret of its own
-    if not key:
-        return no_key()
-    return wrong_key() if state.key not in (None, key) else None
+    return doors.refusal(scope)
 
 
 def _from_this_machine(scope: Scope) -> bool:
@@ -214,36 +259,3 @@ async def _no_such_route(request: Request, error: Exception) -> Response:
 async def _broken(request: Request, error: Exception) -> Response:
     traceback.print_exception(error)  # a bug of the emulator keeps its traceback
     return reply(internal().body(), 500)
-
-
-async def _ledger(request: Request) -> Response:
-    """{"batches": [...], "answers": [...], "requests": [...]}, requests since the start."""
-    state = request.app.state
-    ledger: Ledger = state.ledger
-    shown = {"batches": ledger.batches, "answers": ledger.answers, "requests": list(state.calls)}
-    return reply(shown)
-
-
-async def _show_faults(request: Request) -> Response:
-    return reply(request.app.state.faults.shown())
-
-
-async def _set_faults(request: Request) -> Response:
-    """{name: value, ...}, null switches off. An unknown name or a wrong value is a 400."""
-    faults: Faults = request.app.state.faults
-    try:
-        for name, value in json.loads(await read_body(request)).items():
-            faults.set(name, value)
-    except (AttributeError, ValueError) as error:
-        return reply({"error": {"message": str(error)}}, 400)
-    return reply(faults.shown())
-
-
-async def _advance(request: Request) -> Response:
-    """{"seconds": N} moves the clock forward."""
-    clock: Clock = request.app.state.clock
-    try:
-        clock.advance(json.loads(await read_body(request))["seconds"])
-    except (KeyError, TypeError, ValueError) as error:
-        return reply({"error": {"message": f"seconds: {error!r}"}}, 400)
-    return reply({"now": stamp(clock.now())})

@@ -65,9 +65,12 @@ class Batch:
     def change(self, **fields: Any) -> None:
         """Sets fields of the record, on disk before this returns."""
         with self.lock:
-            record = self.record | fields
-            write_whole(self.folder / "batch.json", record)
-            self.record = record
+            self._change(**fields)
+
+    def _change(self, **fields: Any) -> None:
+        record = self.record | fields
+        write_whole(self.folder / "batch.json", record)
+        self.record = record
 
     def add_answer(self, index: int, line: Json, bill: Json | None) -> None:
         """Keeps the result line of one row, and its bill (None: it costs nothing)."""

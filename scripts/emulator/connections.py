@@ -27,15 +27,19 @@ class Protocol(H11Protocol):
 class Cut(Response):
     """The connection is closed, after `head` of a body of `announced` bytes if these are given."""
 
-    def __init__(self, head: bytes = b"", announced: int = 0) -> None:
+    def __init__(
+        self, head: bytes = b"", announced: int = 0, headers: dict[str, str] | None = None
+    ) -> None:
         super().__init__()
         self.head = head
         self.announced = announced
+        self.with_headers = headers or {"content-length": str(announced)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.announced:
-            length = [(b"content-length", str(self.announced).encode())]
-            await send({"type": "http.response.start", "status": 200, "headers": length})
+            lines = [(name.encode(), said.encode()) for name, said in self.with_headers.items()]
+            status = 206 if "content-range" in self.with_headers else 200
+            await send({"type": "http.response.start", "status": status, "headers": lines})
             await send({"type": "http.response.body", "body": self.head, "more_body": True})
         await _close(scope, receive)
 

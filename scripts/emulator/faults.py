@@ -4,6 +4,8 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
+from emulator.vertex_faults import VERTEX_FAULTS
+
 # Kinds of value:
 #   switch  true
 #   times   how many times it happens; true = until switched off
@@ -13,7 +15,9 @@ from typing import Any
 #   words   "ROW:WORD", comma separated: "0:SAFETY,4:SPII"; a WORD alone is for all rows
 #   number  a number; beside it is said of what
 #   text    a word
-FAULTS: dict[str, tuple[str, str]] = {
+# Those of the Vertex door alone stand in vertex_faults.py; it has the others as well, where they
+# make sense there.
+FAULTS: dict[str, tuple[str, str]] = VERTEX_FAULTS | {
     # the result file of a batch, when it is written
     "lines_shuffled": ("switch", "lines, and the keys of their objects, in random order"),
     "line_missing": ("rows", "the row's line is left out"),

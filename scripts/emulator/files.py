@@ -93,6 +93,10 @@ class Files:
             raise ApiError(400, "FAILED_PRECONDITION", message)
         return record
 
+    def read(self, name: str) -> bytes:
+        """The bytes of an active file. Raises ApiError."""
+        return self.content(self.find_active(name)["id"]).read_bytes()
+
     def delete(self, file_id: str) -> None:
         self.records.pop(file_id, None)
         (self.folder / f"{file_id}.json").unlink(missing_ok=True)

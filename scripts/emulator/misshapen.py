@@ -10,6 +10,7 @@ from emulator.usage import text_tokens
 
 THOUGHT = "**Reading the sheet** The form has four hour-blocks; I go through them row by row."
 HIDDEN_THINKING = 9000  # tokens
+EMPTY_THINKING = 1416  # tokens (recorded)
 OTHER_MODEL = "gemini-2.5-flash"
 SIGNATURE = "El4KXAERTTIP"  # (recorded, shortened)
 
@@ -84,6 +85,8 @@ def text(text: str, faults: Faults, row: int | None) -> tuple[str, str]:
     text = text.replace(f'"{LONG_NUMBER}"', "7" * 5000).replace(HALF, "\\ud83c")
     if faults.hits("answer_not_json", row):
         text = f"Here is the transcription of the sheet: {text[: len(text) // 3]} ..."
+    if faults.hits("answer_empty", row):
+        return "", "STOP"
     if faults.hits("answer_max_tokens", row):
         return text[: len(text) // 2], "MAX_TOKENS"
     return _spoilt(text, faults, row), "STOP"
@@ -128,6 +131,8 @@ def thinking(ceiling: int, faults: Faults, row: int | None) -> int:
         return ceiling
     if faults.hits("answer_thinking_in_total", row):
         return HIDDEN_THINKING
+    if faults.hits("answer_empty", row):
+        return min(ceiling, EMPTY_THINKING)
     return text_tokens(len(THOUGHT)) if faults.hits("answer_with_thoughts", row) else 0
 
 
@@ -135,6 +140,8 @@ def reported(response: Json, faults: Faults, row: int | None) -> Json:
     """The response with less, or something else, of what was billed in it."""
     if faults.hits("answer_thinking_in_total", row):
         response["usageMetadata"].pop("thoughtsTokenCount", None)
+    if faults.hits("answer_no_total", row):
+        response["usageMetadata"].pop("totalTokenCount", None)
     if faults.hits("answer_no_usage", row):
         del response["usageMetadata"]
     if faults.hits("answer_other_model", row):

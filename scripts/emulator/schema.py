@@ -11,10 +11,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from emulator.vertex_schema import VERTEX_MESSAGES
+
 Json = dict[str, Any]
 
 # Message -> field -> type. "[T]" is a list of T, "{T}" a map from string to T.
-MESSAGES: dict[str, dict[str, str]] = {
+MESSAGES: dict[str, dict[str, str]] = VERTEX_MESSAGES | {
     "InputLine": {"key": "string", "metadata": "any", "request": "GenerateContentRequest"},
     "CreateBatch": {"batch": "Batch"},
     "Batch": {

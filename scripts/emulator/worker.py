@@ -46,21 +46,6 @@ class Worker:
         """Begins with a batch, or goes on where it was before a restart."""
         threading.Thread(target=self._run, args=(batch,), daemon=True, name=batch.name).start()
 
-    def complete_ledger(
-        self, batch: Batch, accepted: set[str], billed: set[tuple[str, int]]
-    ) -> None:
-        """Adds to the ledger what a kill kept from it.
-
-        A batch is on disk before the ledger has it, and so is an answer.
-        """
-        if batch.name not in accepted:
-            self.ledger.accept_batch(
-                batch.name, batch.record["displayName"], batch.record["requestCount"]
-            )
-        for answer in batch.read_answers():
-            if answer["bill"] and (batch.name, answer["index"]) not in billed:
-                self.ledger.bill(answer["bill"])
-
     def _run(self, batch: Batch) -> None:
         started = batch.record["startTime"] or self._wait_for_start(batch)
         if started and self._answer_rows(batch):
@@ -204,3 +189,18 @@ class Worker:
         now = self.clock.now()
         error = {"code": GRPC["INTERNAL"], "message": message}
         batch.change(state=f"BATCH_STATE_{state}", endTime=now, updateTime=now, error=error)
+
+
+def complete_ledger(
+    ledger: Ledger, batch: Batch, accepted: set[str], billed: set[tuple[str, int]]
+) -> None:
+    """Adds to the ledger what a kill kept from it.
+
+    A batch is on disk before the ledger has it, and so is an answer.
+    """
+    if batch.name not in accepted:
+        record = batch.record
+        ledger.accept_batch(batch.name, record["displayName"], record["requestCount"])
+    for answer in batch.read_answers():
+        if answer["bill"] and (batch.name, answer["index"]) not in billed:
+            ledger.bill(answer["bill"])

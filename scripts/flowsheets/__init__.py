@@ -31,8 +31,20 @@ page/      one page
   verified   a page that a person verified: its two files, who and when
 
 gemini/    the Gemini API
-  client     the SDK's client, and its errors as ours
-  calls      the API, call by call
+  problem    what the API refuses, by what you can do about it
+  client     the SDK's client: its key, its address
+  reply      what the API replies, as it came, or the problem
+  transfer   files that are sent and loaded: whole, and compared
+  calls      one page now, through the door that the settings name
+  door       the doors, one small set of calls, and which one it is
+  developer  the Developer API
+  vertex     Vertex AI
+  caches     prompt caches of the Developer API
+  inputs     what a batch on Vertex AI puts into its bucket
+  bucket     Cloud Storage, call by call
+  output     what a job of Vertex AI has written
+  rows       which request a row of the results belongs to
+  real_time  one page now, the same through either door
   operation  the status of a batch, from the API's long-running operation
 
 money/     tokens and dollars
@@ -45,6 +57,7 @@ jobs/      jobs.db
   database   opened, its tables, its transactions
   states     the page's state machine, drawn; all SQL on the table jobs
   folders    what of the folders on disk this database has taken in
+  buckets    buckets that output has come from
   beliefs    what the API had no room for, and how much is believed to fit
   alerts     what ALERT_CMD was given, so that it is given once
   pauses     pages that wait before they are sent again by themselves
@@ -75,6 +88,7 @@ accuracy/  how right a reading is
 batch/     a batch, from pages to results
   folder     its folder: manifest, requests, journal; the batch's state machine, drawn
   build      pages to a folder, within the limits
+  proof      the first batch in a bucket is one page
   prompt_cache  the prompt, kept at the API
   budget     MAX_USD
   submit     from a folder to a batch at the API, once

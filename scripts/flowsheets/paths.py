@@ -16,6 +16,11 @@ class PageId(NamedTuple):
         return f"{self.pdf_path} page {self.page_number}"
 
 
+def name(page: PageId) -> str:
+    """Of its files, below any of the folders and without an ending: `…/page-01`."""
+    return f"{_stem(page)}/{_leaf(page)}"
+
+
 def jobs_db(data_root: Path) -> Path:
     """The database of jobs."""
     return data_root / "jobs.db"

@@ -54,6 +54,15 @@ class Settings:
     answer: str = "full"
 
 
+@dataclass(frozen=True)
+class Vertex:
+    """Where Vertex AI is asked: `bucket` is `gs://bucket/prefix`, "" where none is set."""
+
+    project: str
+    location: str
+    bucket: str
+
+
 def load(given: Mapping[str, str] | None = None) -> Settings:
     """Read the settings; those `given` win. Raises `Problem` for a value that makes no sense."""
     _load_dotenv()
@@ -106,6 +115,51 @@ def api_key() -> str:
     if dotenv().get("GEMINI_API_KEY"):
         _warn_if_others_can_read(TOP / ".env")
     return key
+
+
+def vertex() -> Vertex | None:
+    """Vertex AI's settings where it is asked for; None: the Developer API. Raises `Problem`.
+
+    What the flag does not ask for is not looked at: many machines have a project set.
+    """
+    _load_dotenv()
+    older, newer = _switch("GOOGLE_GENAI_USE_VERTEXAI"), _switch("GOOGLE_GENAI_USE_ENTERPRISE")
+    if None not in (older, newer) and older != newer:
+        raise Problem(
+            "GOOGLE_GENAI_USE_VERTEXAI",
+            f"says {older}, and GOOGLE_GENAI_USE_ENTERPRISE, which means the same, {newer}",
+            "Unset one of them",
+        )
+    if not (older or newer):
+        return None
+    return Vertex(
+        project=_formed("GOOGLE_CLOUD_PROJECT", "", _PROJECT, "your project's id"),
+        location=_formed("GOOGLE_CLOUD_LOCATION", "global", _LOCATION, "global, or a region"),
+        bucket=_formed("BATCH_BUCKET", "-", _BUCKET, "gs://bucket/prefix").rstrip("/-"),
+    )
+
+
+_PROJECT = r"[a-z0-9]([a-z0-9.:-]*[a-z0-9])?"
+_LOCATION = r"[a-z]+(-[a-z0-9]+)*"
+# The prefix stands in URIs, which no importer is to read otherwise.
+_BUCKET = r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[A-Za-z0-9._=-]+)*/?|-"
+_YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+
+
+def _switch(name: str) -> bool | None:
+    """None where it is not set."""
+    word = _text(name, "").lower()
+    if word and word not in _YES + _NO:
+        raise Problem(name, f"{word!r} is neither true nor false", f"Give {name}=true, or unset it")
+    return word in _YES if word else None
+
+
+def _formed(name: str, default: str, form: str, example: str) -> str:
+    text = _text(name, default)
+    if not re.fullmatch(form, text):
+        what = f"{text!r} cannot be one" if text else "is not set, and Vertex AI is asked for"
+        raise Problem(name, what, f"Give {example}")
+    return text
 
 
 def new_salt() -> str:

@@ -16,8 +16,22 @@ _BATCH = (
 
 # module -> tests/test_<name>.py
 TESTS = {
-    "gemini/calls": ("client", "sdk_batch", "sdk_realtime", "sdk_caching", "faults"),
+    "gemini/calls": ("client", "sdk_realtime", "faults"),
     "gemini/client": ("client", "process", "faults"),
+    "gemini/door": ("client", "send"),
+    "gemini/bucket": ("vertex",),
+    "gemini/caches": ("caching", "sdk_caching", "client"),
+    "gemini/inputs": ("vertex", "vertex_walk"),
+    "gemini/output": ("vertex",),
+    "gemini/real_time": ("client", "sdk_realtime"),
+    "gemini/rows": ("vertex", "results"),
+    "gemini/vertex": ("vertex", "vertex_settings"),
+    "batch/proof": ("vertex",),
+    "jobs/buckets": ("vertex",),
+    "gemini/developer": ("client", "sdk_batch", "sdk_caching", "faults"),
+    "gemini/problem": ("client", "process", "faults"),
+    "gemini/reply": ("client", "sdk_batch", "faults"),
+    "gemini/transfer": ("client", "sdk_batch", "faults"),
     "gemini/operation": ("client", "evidence", "status", "fetch"),
     "batch/alarm": ("run",),
     "batch/aside": ("aside", "compare", "second"),

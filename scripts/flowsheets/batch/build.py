@@ -17,6 +17,7 @@ from tqdm import tqdm
 from flowsheets import files, paths
 from flowsheets.batch import images
 from flowsheets.batch.folder import Batch, Line, request_key, write_lines
+from flowsheets.gemini import door
 from flowsheets.page.encoding import encoded
 from flowsheets.page.request import identity, page_request
 from flowsheets.paths import PageId
@@ -89,6 +90,7 @@ def write_folder(
     facts["thinking"] = config.thinking
     facts["page_encoding"] = config.page_encoding
     facts["tokens"] = len(stamps) * tokens_a_page  # of its prompts, as they are enqueued
+    facts |= door.now().facts()
     facts |= identity(config)  # the prompt may change until the responses come
     if modes != ("batch",):
         facts["modes"] = modes

@@ -21,6 +21,7 @@ from flowsheets.batch import aside, compare, results
 from flowsheets.batch.folder import Batch, load_batch, new_name, page_of
 from flowsheets.batch.letters import Setting, stated
 from flowsheets.errors import Problem
+from flowsheets.gemini import door
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.money import usage
 from flowsheets.page.request import setting_refused
@@ -126,7 +127,7 @@ def begin(
     root = paths.comparisons(config.data_root)
     for part in root.glob(".*.part"):  # a kill left it
         shutil.rmtree(part, ignore_errors=True)
-    folder = root / new_name(datetime.now(UTC))
+    folder = root / new_name(datetime.now(UTC), door.now().LETTER)
     part = folder.with_name(f".{folder.name}.part")
     for one in settings:
         own = part / _of_letter(folder, one.letter).name

@@ -5,6 +5,7 @@ out fewer lines than it counts, and to be CANCELLED and SUCCEEDED an hour later.
 only of a batch that ended, and is used only when it holds what the API counts.
 """
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from flowsheets.batch import recover, results
 from flowsheets.batch.folder import Batch
 from flowsheets.batch.results import FileCheck
 from flowsheets.errors import Problem, warn
-from flowsheets.gemini import calls
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.gemini.operation import Operation
 from flowsheets.settings import Settings
@@ -36,7 +36,7 @@ class NotWhole(Problem):
 
 def ask(batch: Batch) -> Operation:
     """The API's reply about the batch, kept as batch.json. Raises `ApiProblem`."""
-    reply = calls.get_batch(str(batch.batch_id))
+    reply = batch.door.get(str(batch.batch_id))
     batch.keep_reply(reply)
     return Operation(reply)
 
@@ -66,7 +66,9 @@ def download(batch: Batch, operation: Operation) -> bool:
     name = operation.responses_file
     if not (operation.ended and name):
         return False
-    got = calls.download(name, batch.responses)
+    got = batch.door.fetch(name, batch.responses)
+    if got is None:
+        return False
     batch.add("downloaded", **got._asdict(), differs=got.differs)
     if got.differs:
         warn(f"{batch.responses} was loaded twice alike, and is not of the size that the API names")
@@ -147,13 +149,10 @@ def late(batch: Batch, db: Database, settings: Settings) -> str | None:
     operation = _late_operation(batch)
     if operation is None or not (operation.ended and operation.responses_file):
         return None
-    if batch.responses.exists():
-        _put_aside(batch)
-    try:
-        download(batch, operation)
-    except ApiProblem as problem:
-        if not problem.gone:
-            raise
+    kept = _put_aside(batch) if batch.responses.exists() else None
+    if not _downloaded_late(batch, operation):
+        if kept:  # what there was is all there is
+            os.replace(kept, batch.responses)
         return None
     found = results.check_file(batch)
     if len(found.offsets) <= known:
@@ -163,6 +162,15 @@ def late(batch: Batch, db: Database, settings: Settings) -> str | None:
         f"fetched {batch.batch_id} after it was closed: {len(found.offsets) - known} more responses"
         f" are kept and counted by make cost, {moved} pages that waited have their outcome"
     )
+
+
+def _downloaded_late(batch: Batch, operation: Operation) -> bool:
+    try:
+        return download(batch, operation)
+    except ApiProblem as problem:
+        if not problem.gone:
+            raise
+        return False
 
 
 def look_late_now(batch: Batch) -> bool:

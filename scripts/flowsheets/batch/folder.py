@@ -36,7 +36,10 @@ from sqlite_utils import Database
 
 from flowsheets import clock, files, paths
 from flowsheets.errors import Problem
+from flowsheets.gemini import door
+from flowsheets.gemini.door import Door
 from flowsheets.gemini.operation import Operation
+from flowsheets.gemini.rows import Request
 from flowsheets.jobs import folders
 from flowsheets.page import prompts
 from flowsheets.paths import PageId
@@ -127,6 +130,17 @@ class Batch:
         last = self.last(*_STATE_AFTER)  # type: ignore[arg-type]
         state = _STATE_AFTER[last["event"]] if last else "created"
         return "unclear" if state in ("created", "bound") and not self.batch_id else state
+
+    @property
+    def door(self) -> Door:
+        """Through which the batch is sent, asked for and fetched: as its journal states it."""
+        stated = [event for event in self.events if "door" in event]
+        return door.of(stated[-1] if stated else {}, self.batch_id, self.name)
+
+    @property
+    def sent(self) -> list[Request]:
+        """Its requests, as a door wants to know of them."""
+        return [Request(one["index"], one["key"], paths.name(page_of(one))) for one in self.lines]
 
     @property
     def open(self) -> bool:
@@ -291,9 +305,17 @@ def _released(event: dict[str, Any]) -> Iterator[int]:
             yield from event.get(outcome, ())
 
 
-def new_name(now: datetime) -> str:
-    """A name that sorts by time, and that no other data folder with the same API key uses."""
-    return f"{now:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
+def new_name(now: datetime, letter: str = "") -> str:
+    """A name that sorts by time, and that no other data folder with the same API key uses.
+
+    With the `letter` of its door first.
+    """
+    return f"{letter}{now:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
+
+
+def _by_time(folder: Path) -> str:
+    """What the names of two doors sort by."""
+    return door.without_letter(folder.name)
 
 
 def request_key(name: str, index: int) -> str:
@@ -365,11 +387,12 @@ def _folders_in(root: Path) -> list[Path]:
     if not root.is_dir():
         return []
     ours = ("manifest.jsonl", "journal.jsonl", "requests.jsonl", "batch.json", "responses.jsonl")
-    return sorted(
+    found = (
         folder
         for folder in root.iterdir()
         if not folder.name.startswith(".") and any((folder / name).exists() for name in ours)
     )
+    return sorted(found, key=_by_time)
 
 
 def open_folders(
@@ -404,10 +427,11 @@ def find_batch(data_root: Path, wanted: str, db: Database) -> Batch:
     where none has that name.
     """
     name = wanted.strip().strip("/").removeprefix("batches/")
+    ids = (name, f"batches/{name}")
     if not name:
         raise Problem("ID", "is missing", "Give ID=batches/…; make batch-status lists them")
     every = batch_folders(data_root)
-    likely = {name, *folders.of_batches(db, [f"batches/{name}"])}
+    likely = {name, *folders.of_batches(db, ids)}
     every.sort(key=lambda folder: folder.name in likely)  # to the end, from where it is looked for
     damaged = None
     for folder in reversed(every):
@@ -418,7 +442,7 @@ def find_batch(data_root: Path, wanted: str, db: Database) -> Batch:
                 raise
             damaged = problem
             continue
-        if name == folder.name or batch.batch_id == f"batches/{name}":
+        if name == folder.name or batch.batch_id in ids or _job_number(batch) == name:
             return batch
     if damaged:
         raise damaged
@@ -427,6 +451,11 @@ def find_batch(data_root: Path, wanted: str, db: Database) -> Batch:
         f"{wanted} is not a batch under {paths.batches(data_root)}",
         "make batch-status lists them",
     )
+
+
+def _job_number(batch: Batch) -> str | None:
+    """Of `projects/…/batchPredictionJobs/123`, what is typed."""
+    return batch.batch_id.rpartition("/")[2] if batch.batch_id else None
 
 
 def load_journal(folder: Path) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ batch that met a dead one did not run and cost nothing.
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import click
@@ -14,8 +15,8 @@ from sqlite_utils import Database
 from flowsheets import clock
 from flowsheets.batch.folder import Batch, batch_folders, load_batch, new_name
 from flowsheets.errors import Problem
-from flowsheets.gemini import calls
-from flowsheets.gemini.calls import PromptCache
+from flowsheets.gemini import door
+from flowsheets.gemini.caches import PromptCache
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.jobs import database
 from flowsheets.money import estimate, storage
@@ -49,7 +50,7 @@ def end_run(db: Database, cached_content: str | None) -> None:
     if cached_content is None:
         return
     with suppress(Problem):
-        calls.delete_cache(cached_content)
+        door.now().delete_cache(cached_content)
         with database.transaction(db):
             storage.ended(db, cached_content)
 
@@ -61,20 +62,25 @@ def make(settings: Settings, name: str, seconds: int) -> PromptCache | None:
     `ApiProblem` for what would stop any call.
     """
     try:
-        return calls.create_cache(settings.model, instructions(settings), seconds, name)
+        return door.now().create_cache(settings.model, instructions(settings), seconds, name)
     except ApiProblem as problem:
         if problem.unclear:
             drop(name)
         if problem.everywhere:
             raise
-        click.echo(f"no prompt cache, going on without: {problem.what}", err=True)
+        _say_once(f"no prompt cache, going on without: {problem.what}")
         return None
+
+
+@cache  # for all batches of a command
+def _say_once(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def drop(name: str) -> None:
     """Delete what a create with an unclear end may have left: it is billed by the hour."""
     with suppress(ApiProblem):  # it ends by itself when its time is over
-        calls.delete_caches(name)
+        door.of({}, None, name).delete_caches(name)
 
 
 def died_in_the_last_batch(data_root: Path) -> bool:
@@ -96,7 +102,7 @@ def renew(batch: Batch) -> bool:
     if waited + BATCH_LIFE < timedelta(seconds=BATCH_SECONDS):
         return True
     try:
-        calls.renew_cache(batch.cached_content, BATCH_SECONDS)
+        batch.door.renew_cache(batch.cached_content, BATCH_SECONDS)
     except ApiProblem as problem:
         if not problem.gone:
             raise

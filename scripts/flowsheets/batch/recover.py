@@ -21,7 +21,7 @@ import click
 from sqlite_utils import Database
 
 from flowsheets import lock, paths
-from flowsheets.batch import restore, results, runs
+from flowsheets.batch import proof, restore, results, runs
 from flowsheets.batch.folder import (
     CLOSED,
     Batch,
@@ -105,6 +105,7 @@ def say(found: Found) -> None:
 
 def know(db: Database, batch: Batch) -> None:
     """This command has brought folder and database in line: the next one need not read it again."""
+    proof.note(db, batch)
     stamp = folders.stamp(batch.folder)
     if folders.known_stamp(db, batch.name) == stamp:
         return

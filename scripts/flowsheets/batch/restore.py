@@ -323,11 +323,11 @@ def _line(name: str, index: int, page: PageId, batch_id: str, data_root: Path) -
 
 def _operation(batch_id: str) -> Operation:
     """The API's last reply; of a batch that is gone, an empty one."""
-    from flowsheets.gemini import calls  # hardly ever wanted here
+    from flowsheets.gemini import door  # hardly ever wanted here
     from flowsheets.gemini.client import ApiProblem
 
     try:
-        return Operation(calls.get_batch(batch_id))
+        return Operation(door.of({}, batch_id, "").get(batch_id))
     except ApiProblem as problem:
         if not problem.gone:
             raise
@@ -336,7 +336,7 @@ def _operation(batch_id: str) -> Operation:
 
 def _name(batch_id: str, name: str | None) -> str:
     """The folder's name, which is the batch's name at the API; of a batch that is gone, its id."""
-    own = batch_id.removeprefix("batches/")
+    own = batch_id.rpartition("/")[2]
     return name if name and "/" not in name and not name.startswith(".") else own
 
 

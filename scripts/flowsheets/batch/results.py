@@ -1,8 +1,9 @@
 """From responses to pages: each page gets its result, its reason, or its place in the queue back.
 
-Matched by key alone. The keys that came back must be the keys that were sent: one that is missing
-is that page's failure, unless the API counts more responses than the file holds; one that is
-unknown or there twice, or a line that is not JSON, makes the whole file doubtful.
+Matched by key alone, or by the image where the API hands that through (`gemini/rows`). The keys
+that came back must be the keys that were sent: one that is missing is that page's failure, unless
+the API counts more responses than the file holds; one that is unknown or there twice, or a line
+that is not JSON, makes the whole file doubtful.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from flowsheets import files, paths
 from flowsheets.batch import images
 from flowsheets.batch.folder import OUTCOMES as OUTCOMES
 from flowsheets.batch.folder import Batch, Line, page_of
+from flowsheets.gemini.rows import Mismatch
 from flowsheets.jobs import database, date_checks, mended_answers, pauses, states
 from flowsheets.money import usage
 from flowsheets.page import dates, response
@@ -108,18 +110,25 @@ def check_file(batch: Batch) -> FileCheck:
     if not batch.responses.exists():
         return check
     sent = {line["key"] for line in batch.lines}
+    key_of = batch.door.key_reader(batch.name, batch.sent)
     for number, offset, raw in _lines(batch.responses):
         try:
             line = response.parse(raw)
         except ValueError:
             check.faults.append(f"line {number} is not JSON")
             continue
-        key = _key(line)
+        try:
+            key = key_of(line)
+        except Mismatch as mismatch:
+            check.faults.append(f"line {number} {mismatch}")
+            continue
         if key not in sent:
             check.faults.append(f"line {number} has a key that was not sent: {key!r:.60}")
         elif key in check.doubled:
             check.doubled[key].append(offset)
         elif key in check.offsets:
+            if batch.door.same(_line_of(batch, check.offsets[key]), line):
+                continue  # the same once more
             check.faults.append(f"line {number} repeats the key {key}")
             check.doubled[key] = [check.offsets.pop(key), offset]
         else:
@@ -169,7 +178,7 @@ def _count(check: FileCheck, line: Any) -> None:
     if isinstance(line.get("response"), dict):
         check.responses += 1
     else:
-        error = line.get("error") or line.get("status")
+        error = response.row_status(line.get("error") or line.get("status"))
         check.errors[error.get("code") if isinstance(error, dict) else None] += 1
 
 
@@ -452,16 +461,6 @@ def by_line(batch: Batch, check: FileCheck) -> Iterator[tuple[Line, list[dict[st
             yield line, [_line_at(file, offset) for offset in offsets]
 
 
-def _key(line: Any) -> Any:
-    """The key of a result line: at `key`, or at `metadata.key`."""
-    if not isinstance(line, dict):
-        return None
-    metadata = line.get("metadata")
-    inner = metadata.get("key") if isinstance(metadata, dict) else None
-    key = line.get("key") or inner
-    return key if isinstance(key, str) else None
-
-
 def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
     """(number from 1, byte offset, line), parted at LF alone: texts hold U+2028 and U+0085."""
     offset = 0
@@ -470,6 +469,11 @@ def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
             if raw.strip():
                 yield number, offset, raw
             offset += len(raw)
+
+
+def _line_of(batch: Batch, offset: int) -> dict[str, Any]:
+    with batch.responses.open("rb") as file:
+        return _line_at(file, offset)
 
 
 def _line_at(file: BinaryIO, offset: int) -> dict[str, Any]:

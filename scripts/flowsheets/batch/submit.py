@@ -17,11 +17,10 @@ from flowsheets import clock
 from flowsheets.batch import budget, prompt_cache
 from flowsheets.batch.folder import Batch
 from flowsheets.errors import Problem
-from flowsheets.gemini import calls
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.jobs import database, pauses, states
 from flowsheets.page.request import setting_refused
-from flowsheets.settings import Settings, key_fingerprint, new_salt
+from flowsheets.settings import Settings
 
 # An upload lives 48 h at the API; an older one is made again before it can expire on the way.
 UPLOAD_HOURS = 40
@@ -44,12 +43,13 @@ class UploadGone(Exception):
     """The uploaded file expired, or is another key's: it costs nothing to upload it again."""
 
 
-def unknown(batch_id: str) -> Problem:
+def unknown(batch: Batch) -> Problem:
     """What you are told where the API answers 404 for a batch."""
+    door = batch.door
     return Problem(
-        batch_id,
-        "the API knows no such batch with this key",
-        f"Check GEMINI_API_KEY, or give it up: make batch-rescue ID={batch_id}",
+        batch.batch_id,
+        f"the API knows no such batch with this {door.WHOSE}",
+        f"Check {door.ACCOUNT}, or give it up: make batch-rescue ID={batch.batch_id}",
     )
 
 
@@ -67,7 +67,7 @@ def send(batch: Batch, db: Database | None, settings: Settings) -> None:
 
 def adopt(batch: Batch) -> bool:
     """Look for a batch of the folder's name at the API; true where it was found."""
-    operation = calls.find_batch(batch.name)
+    operation = batch.door.find(batch.name)
     if operation is not None:
         _created(batch, operation)
         return True
@@ -131,12 +131,11 @@ def _pause_after_refusal(batch: Batch, db: Database) -> dict[str, int]:
 def clean_up(batch: Batch) -> None:
     """Every page has its outcome: delete what was kept at the API for them."""
     uploaded = batch.last("uploaded")
-    if uploaded:
-        calls.delete_file(uploaded["file"])
+    batch.door.tidy_up(uploaded["file"] if uploaded else None, batch.name)
     if batch.cached_content:
-        calls.delete_cache(batch.cached_content)
+        batch.door.delete_cache(batch.cached_content)
     elif batch.last("cache_asked"):  # refused, or made and its response lost
-        calls.delete_caches(batch.name)
+        batch.door.delete_caches(batch.name)
 
 
 # --- a create with an unclear end ---------------------------------------------------------------
@@ -180,13 +179,11 @@ def _wait_out_the_grace(batch: Batch, settings: Settings) -> None:
 def refuse_another_key(batch: Batch) -> None:
     """Another key's listing does not show the batch, so its silence proves nothing."""
     sent = batch.last("create_sent")
-    if batch.state != "unclear" or not sent or "key" not in sent:
-        return
-    if key_fingerprint(sent["key"]["salt"]) != sent["key"]["digest"]:
+    if batch.state == "unclear" and sent and not batch.door.would_list(sent):
         raise Problem(
             batch.folder,
             "whether the API made this batch is unclear, and it was sent with another key",
-            "Set GEMINI_API_KEY back to that one until it is found, or give it up:"
+            f"Set {batch.door.ACCOUNT} back to that one until it is found, or give it up:"
             f" make batch-rescue ID={batch.name}",
         )
 
@@ -238,11 +235,9 @@ def _ask_to_create(
 ) -> None:
     """Upload, and create once. Raises `UploadGone` where that is why, the `first` time."""
     file = _upload(batch, db)
-    salt = new_salt()
-    key = {"salt": salt, "digest": key_fingerprint(salt)}
-    batch.add("create_sent", file=file, model=model, key=key)
+    batch.add("create_sent", file=file, model=model, **batch.door.sender())
     try:
-        operation = calls.submit_batch(model, file, batch.name)
+        operation = batch.door.create(model, file, batch.name)
     except ApiProblem as problem:
         if problem.unclear:
             _look_for_it(batch, settings, problem)
@@ -311,7 +306,7 @@ def _upload(batch: Batch, db: Database | None) -> str:
             batch.requests, "is missing", f"Give its pages back: make batch-rescue ID={batch.name}"
         )
     try:
-        file = calls.upload(batch.requests, batch.name)
+        file = batch.door.upload(batch.requests, batch.name, batch.sent)
     except ApiProblem as problem:
         if problem.code == 400 and not problem.key_refused:  # for good: not to be sent each run
             raise refusal(batch, db, problem) from problem

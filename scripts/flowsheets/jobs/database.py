@@ -10,7 +10,15 @@ from sqlite_utils import Database
 
 from flowsheets import paths
 from flowsheets.errors import MEND_JOBS_DB, Problem, of_database, warn
-from flowsheets.jobs import alerts, beliefs, date_checks, folders, mended_answers, pauses
+from flowsheets.jobs import (
+    alerts,
+    beliefs,
+    buckets,
+    date_checks,
+    folders,
+    mended_answers,
+    pauses,
+)
 from flowsheets.money import storage, usage
 
 # Other commands hold the database for one short transaction at a time; other programs may not.
@@ -114,6 +122,7 @@ def connect(data_root: Path) -> Database:
                 beliefs.SCHEMA,
                 alerts.SCHEMA,
                 folders.TRIALS,
+                buckets.SCHEMA,
                 *folders.SCHEMA,
                 *_PDFS,
             ):

@@ -95,6 +95,13 @@ def setting_refused(message: str) -> Problem | None:
 
 
 _REFUSED = (
+    # Of Vertex AI: the bucket is not there, or the API's own account may not write to it.
+    (
+        "GCS bucket|gcp-sa-aiplatform|specified bucket",
+        "BATCH_BUCKET",
+        "Make it, or give Vertex AI's service agent the right to write to it, as"
+        " scripts/flowsheets/gemini/README.md says",
+    ),
     ("thinking", "GEMINI_THINKING", "Unset it, or give a level that the model takes"),
     ("max[_ ]?output[_ ]?tokens", "MAX_OUTPUT_TOKENS", "Give a smaller one"),
     ("media[_ ]?resolution", "GEMINI_MEDIA_RESOLUTION", "Give one that the model takes"),

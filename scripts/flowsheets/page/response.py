@@ -310,10 +310,25 @@ def _row_error(line: dict[str, Any]) -> Any:
     inner = body.get("error") if isinstance(body, dict) else None
     error = line.get("error") or line.get("status") or inner
     if error:
-        return error
+        return row_status(error)
     if "response" in line:
         return None
     raise KeyError("error")
+
+
+def row_status(error: Any) -> Any:
+    """The error in a row's status that is a text, `Bad Request: {"error": {…}}`; else as it is."""
+    if not isinstance(error, str):
+        return error
+    try:
+        inner = orjson.loads(error.partition(":")[2])
+    except ValueError:
+        inner = None
+    if isinstance(inner, dict) and isinstance(inner.get("error"), dict):
+        inner = inner["error"]
+    if isinstance(inner, dict) and inner.keys() & {"code", "message", "status"}:
+        return inner
+    return error
 
 
 def _row_failure(error: Any, cached: bool) -> Unread:
