@@ -121,6 +121,24 @@ def look(value: Any, path: tuple[str, ...], types: dict[tuple[str, ...], set[typ
             look(inner, (*path, "[]"), types)
 
 
+def test_a_webp_page_is_called_one_in_the_bucket_and_comes_back(
+    ready: Station, api: httpx2.Client, emulator: Emulator
+) -> None:
+    emulator.faults(line_no_key="all", batch_stays_pending=True)
+    ready.good("batch-submit", PAGE_ENCODING="webp")
+    image = uploaded(ready)[0]["request"]["contents"][0]["parts"][0]["fileData"]
+    kind = image["mimeType"]
+    assert image["fileUri"].endswith(f".{kind.partition('/')[2]}")
+    (stored,) = api.get(
+        f"/storage/v1/b/{BUCKET}/o",
+        params={"prefix": image["fileUri"].removeprefix(f"gs://{BUCKET}/")},
+    ).json()["items"]
+    assert stored["contentType"] == kind
+    emulator.faults(batch_stays_pending=None)
+    ready.fetched(ready.folders()[0].name)
+    assert ready.statuses() == ["completed"] * 3
+
+
 def test_a_prompt_cache_is_never_made_and_that_is_said_once(
     ready: Station, emulator: Emulator
 ) -> None:

@@ -10,6 +10,7 @@ from emulator_process import Emulator
 from flowsheets import settings
 from flowsheets.errors import Problem
 from flowsheets.gemini import client
+from flowsheets.gemini.problem import Closed
 from station import TOP, Station
 from vertex_door import vertex_door
 
@@ -24,6 +25,10 @@ def test_the_flag_asks_for_it(monkeypatch: pytest.MonkeyPatch, yes: str) -> None
     monkeypatch.setenv("GOOGLE_CLOUD_LOCATION", "us-central1")
     wanted = settings.Vertex("my-project", "us-central1", "gs://bucket.of-mine/flow/sheets")
     assert settings.vertex() == wanted
+    monkeypatch.setenv("BATCH_BUCKET", "gs://bucket.of-mine/flow-")
+    assert settings.vertex() == settings.Vertex(
+        "my-project", "us-central1", "gs://bucket.of-mine/flow-"
+    )
 
 
 @pytest.mark.parametrize("no", ["", "false", "0", "no", "Off"])
@@ -68,6 +73,22 @@ def test_what_is_missing_or_wrong_is_one_line_and_claims_no_page(
     assert what in said
     assert station.statuses() == ["rendered"]
     assert not (station.data / "batches").exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "null", "{}", '{"type": "service_account"}', '"x"', "\0", '{"type": ["a"]}']
+)
+def test_a_credentials_file_of_any_content_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
+) -> None:
+    file = tmp_path / "account.json"
+    file.write_text(text)
+    for path in (file, tmp_path):
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
+        client._credentials_of.cache_clear()
+        with pytest.raises(Closed, match=r"GOOGLE_APPLICATION_CREDENTIALS=.*cannot be used") as it:
+            client.credentials()
+        assert "\n" not in it.value.message
 
 
 def test_real_time_needs_no_bucket(station: Station, emulator: Emulator, tmp_path: Path) -> None:
