@@ -92,8 +92,9 @@ def _listed(place: Bucket, prefix: str) -> Listing:
     except ApiProblem as problem:
         if problem.code != 404:
             raise
+        what = f"the GCS bucket {place.name} is not there: Cloud Storage {problem.what}"
         raise ApiProblem(
-            problem.what, problem.fix, code=400, unclear=False, where=problem.where
+            what, problem.fix, code=400, unclear=False, where=problem.where
         ) from problem
 
 
