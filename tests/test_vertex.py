@@ -34,7 +34,7 @@ def api(emulator: Emulator) -> Iterator[httpx2.Client]:
 def vertex(station: Station, emulator: Emulator, tmp_path: Path) -> Station:
     """A station whose door is Vertex AI, with a bucket that is not proven."""
     station.base_url = emulator.url
-    station.door = vertex_door(emulator, tmp_path)
+    station.door = vertex_door(emulator)
     return station
 
 

@@ -29,7 +29,7 @@ def api(emulator: Emulator) -> Iterator[httpx2.Client]:
 
 @pytest.fixture
 def door(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Vertex:
-    for name, value in vertex_door(emulator, tmp_path).items():
+    for name, value in vertex_door(emulator).items():
         monkeypatch.setenv(name, value)
     return Vertex(PROJECT, "global", PLACE)
 

@@ -66,7 +66,7 @@ def test_the_flags_newer_name_means_the_same(monkeypatch: pytest.MonkeyPatch) ->
 def test_what_is_missing_or_wrong_is_one_line_and_claims_no_page(
     station: Station, emulator: Emulator, tmp_path: Path, name: str, value: str, what: str
 ) -> None:
-    station.door = vertex_door(emulator, tmp_path)
+    station.door = vertex_door(emulator)
     station.rendered(1)
     said = station.error("batch-submit", **{name: value})
     assert said.startswith(f"Error: {name}")
@@ -92,7 +92,7 @@ def test_a_credentials_file_of_any_content_is_one_line(
 
 
 def test_real_time_needs_no_bucket(station: Station, emulator: Emulator, tmp_path: Path) -> None:
-    station.door = vertex_door(emulator, tmp_path)
+    station.door = vertex_door(emulator)
     station.rendered(1)
     assert "1 completed" in station.good("process", BATCH_BUCKET="")
     call = emulator.ledger()["requests"][-1]["path"]
@@ -115,7 +115,7 @@ def test_the_developers_client_is_told_so_whatever_is_set(
 def test_vertex_ais_client_has_project_place_and_credentials_and_no_key(
     monkeypatch: pytest.MonkeyPatch, emulator: Emulator, tmp_path: Path
 ) -> None:
-    for name, value in vertex_door(emulator, tmp_path).items():
+    for name, value in vertex_door(emulator).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("GOOGLE_API_KEY", "another")
     monkeypatch.setenv("GEMINI_API_KEY", "a-key")
@@ -129,7 +129,7 @@ def test_vertex_ais_client_has_project_place_and_credentials_and_no_key(
 def test_the_address_is_its_own_or_else_the_other_doors(
     station: Station, emulator: Emulator, tmp_path: Path
 ) -> None:
-    station.door = vertex_door(emulator, tmp_path)
+    station.door = vertex_door(emulator)
     station.rendered(1)
     station.base_url = emulator.url
     assert "1 completed" in station.good("process", GOOGLE_VERTEX_BASE_URL="")
@@ -138,7 +138,7 @@ def test_the_address_is_its_own_or_else_the_other_doors(
 def test_a_place_that_does_not_serve_the_model_gives_the_pages_back(
     station: Station, emulator: Emulator, tmp_path: Path
 ) -> None:
-    station.door = vertex_door(emulator, tmp_path)
+    station.door = vertex_door(emulator)
     station.rendered(1)
     said = station.error("batch-submit", GOOGLE_CLOUD_LOCATION="us-central1")
     assert "does not exist" in said

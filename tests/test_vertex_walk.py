@@ -41,7 +41,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foreign]:
 @pytest.fixture
 def ready(station: Station, foreign: Foreign, tmp_path: Path) -> Iterator[Station]:
     """Three pages, and an emulator without faults and a bucket without objects afterwards."""
-    station.door = vertex_door(foreign.emulator, tmp_path) | {"STORAGE_EMULATOR_HOST": foreign.url}
+    station.door = vertex_door(foreign.emulator) | {"STORAGE_EMULATOR_HOST": foreign.url}
     station.rendered(3, f"{tmp_path.name}.pdf")
     yield station
     for name in foreign.emulator.faults():
