@@ -17,6 +17,7 @@ from sqlite_utils import Database
 
 from flowsheets import lock, paths, settings
 from flowsheets.accuracy import sample, truth
+from flowsheets.accuracy.table import SAYS
 from flowsheets.accuracy.truth import TruthPage
 from flowsheets.batch import aside, budget, compare, comparison, draw, letters, proof, verdict
 from flowsheets.batch.compare import Way
@@ -29,6 +30,7 @@ from flowsheets.index import texts
 from flowsheets.jobs import database, states
 from flowsheets.money import estimate, prices
 from flowsheets.money.estimate import Basis
+from flowsheets.page.shapes import KeptPage
 from flowsheets.paths import PageId
 from flowsheets.settings import Settings
 
@@ -160,18 +162,39 @@ def _show_settings(rounds: list[Comparison], db: Database, config: Settings) -> 
     known = {p: one for p, one in _truth(db, config.data_root).items() if p in pages}
     waiting = sum(1 for _ in states.waiting(db, config.max_attempts))
     places = ", ".join(str(one.folder) for one in rounds)
-    kinds = Counter(one.kind for one in known.values())
-    said = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    click.echo(f"{len(pages)} pages of {places}; with truth: {said or 'none'}")
-    pages_of_truth = {page: one.page for page, one in known.items()}
-    lines = [*verdict.legend(came), *verdict.table(came, pages_of_truth, waiting)]
-    for line in (*lines, *verdict.remarks(came)):
+    click.echo(f"{len(pages)} pages of {places}; with truth: {_truth_line(known)}")
+    first, *others = _by_kind(known) or [("", {})]
+    for line in (*verdict.legend(came), *verdict.table(came, first[1], waiting)):
+        click.echo(line)
+    for kind, of_kind in others:
+        click.echo(f"apart, {len(of_kind)} pages of truth: {SAYS[kind]}")
+        for line in verdict.table_of_truth(came, of_kind):
+            click.echo(line)
+    for line in verdict.remarks(came):
         click.echo(line)
     if any(one.open for one in rounds):
         click.echo("Next: make compare, to finish")
         return
-    click.echo(f"{verdict.sentence(came, pages_of_truth)}.")
+    click.echo(f"{verdict.sentence(came, first[1])}.")
     click.echo("To compare these settings anew, remove that folder; for more pages, a larger LIMIT")
+
+
+def _truth_line(known: dict[PageId, TruthPage]) -> str:
+    kinds = Counter(one.kind for one in known.values())
+    said = ", ".join(f"{kinds[kind]} {kind}" for kind in truth.KINDS if kinds[kind])
+    return f"{said}; digest {truth.digest(known.values())[:16]}" if known else "none"
+
+
+def _by_kind(known: dict[PageId, TruthPage]) -> list[tuple[str, dict[PageId, KeptPage]]]:
+    """The truth of each kind, what leads the eye least first: it is what the sentence goes by.
+
+    A single page settles nothing, and so does not go before several of the next kind.
+    """
+    found = [
+        (kind, {page: one.page for page, one in known.items() if one.kind == kind})
+        for kind in truth.KINDS
+    ]
+    return sorted((one for one in found if one[1]), key=lambda one: len(one[1]) == 1)
 
 
 def _truth(db: Database, data_root: Path) -> dict[PageId, TruthPage]:

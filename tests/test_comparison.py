@@ -256,6 +256,25 @@ def test_pages_with_truth_come_first_and_are_scored(online: Station, emulator: E
     assert said.splitlines()[-2].startswith("C is the cheapest setting whose CER is as good")
     rows = table(first)
     assert rows["A"][-4:-2] == rows["B"][-6:-4] or rows["A"][-3] == "-"
+    digest = json.loads(online.good("accuracy", "FORMAT=json"))["truth"]["digest"]
+    assert f"with truth: 3 typed; digest {digest[:16]}" in first
+    assert "apart, " not in first
+
+
+def test_truth_that_began_as_a_reading_is_scored_apart(online: Station) -> None:
+    online.rendered(3)
+    for number in (1, 2, 3):
+        typed(online, number, reading())
+    led = paths.truth_page(online.data, PageId(PDF, 3))
+    by = {"real_name": "Ada L.", "draft": "reading"}
+    led.write_text(json.dumps({**reading(), "verified_by": by}))
+    said = finished(online, "LIMIT=3", "A=", LOW)
+    assert "with truth: 2 typed, 1 reading; digest " in said
+    assert "apart, 1 pages of truth: begun as a reading, which leads the eye" in said
+    lines = said.splitlines()
+    (at,) = (n for n, line in enumerate(lines) if line.startswith("apart, "))
+    assert [line.split()[0] for line in lines[at + 1 : at + 4]] == ["CER", "A", "B"]
+    assert len([line for line in lines if "  CER" in line]) == 2
 
 
 def test_completed_pages_are_drawn_where_none_waits_and_failed_ones_are_not(
