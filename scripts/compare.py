@@ -26,6 +26,7 @@ from flowsheets.batch.folder import Batch, batch_folders, load_batch, new_name
 from flowsheets.batch.letters import Setting
 from flowsheets.errors import Command, Count, Problem, raise_all
 from flowsheets.gemini import door
+from flowsheets.gemini.client import ApiProblem
 from flowsheets.index import texts
 from flowsheets.jobs import database, states
 from flowsheets.money import estimate, prices
@@ -74,8 +75,8 @@ def _go_on_or_begin(db: Database, config: Settings, limit: int) -> None:
 def _of_settings(db: Database, config: Settings, limit: int, asked: list[Setting]) -> None:
     others = comparison.all_of(config)
     if under_way := _under_way(others):
-        if under_way.given != {one.letter: one.given for one in asked}:
-            raise _another(under_way.folder, str(under_way))
+        if under_way[0].given != {one.letter: one.given for one in asked}:
+            raise _another(under_way[0].folder, str(under_way[0]))
         _go_on_with_settings(under_way, db, config)
         return
     both = _both_modes(config)
@@ -95,8 +96,9 @@ def _another(folder: object, what: str) -> Problem:
     return Problem("compare", f"one of {what} is under way", fix)
 
 
-def _under_way(others: list[Comparison]) -> Comparison | None:
-    return next((one for one in reversed(others) if one.open), None)
+def _under_way(others: list[Comparison]) -> list[Comparison]:
+    """Of the same settings, each with other pages."""
+    return [one for one in others if one.open]
 
 
 def _same(others: list[Comparison], facts: object) -> list[Comparison]:
@@ -111,7 +113,7 @@ def _begin_with_settings(
     limit: int,
     done: list[Comparison],
     others: list[Comparison],
-) -> Comparison:
+) -> list[Comparison]:
     door.now().check("batch")
     proof.refuse_unproven(db)
     known = {page for one in done for page in one.pages}
@@ -122,21 +124,32 @@ def _begin_with_settings(
     if not drawn.pages:
         more = "more " if done else ""
         raise Problem("compare", f"no {more}page has an image", "make render, or a smaller LIMIT")
-    before = comparison.read_before(others, asked, drawn.pages, config.data_root)
-    new = [one for one in asked if one.letter not in before]
-    budget.hold_each(db, config, len(drawn.pages), [(one.config, one.mode) for one in new])
+    parts = comparison.in_parts(others, asked, drawn.pages, config.data_root)
+    new = {  # letter -> pages that it has not read before
+        one.letter: sum(len(part.pages) for part in parts if one.letter not in part.before)
+        for one in asked
+    }
+    paying = [one for one in asked if new[one.letter]]
+    budget.hold_each(db, config, [(one.config, one.mode, new[one.letter]) for one in paying])
     click.echo(str(drawn))
-    if before:
-        click.echo(f"read before, and not asked for again: {', '.join(before)}")
-    if new:
-        click.echo(_estimate_of_settings(db, new, len(drawn.pages)))
-    return comparison.begin(config, asked, drawn.pages, limit, before)
+    if before := [
+        f"{one}, {len(drawn.pages) - new[one]} pages" for one in new if new[one] < len(drawn.pages)
+    ]:
+        click.echo(f"read before, and not asked for again: {'; '.join(before)}")
+    if paying:
+        click.echo(_estimate_of_settings(db, paying, new))
+    begun: list[Comparison] = []
+    for part in parts:  # the last one has what LIMIT asks for beyond the pages there are
+        own = len(part.pages) if part is not parts[-1] else limit - sum(one.limit for one in begun)
+        begun.append(comparison.begin(config, asked, part.pages, own, part.before))
+    return begun
 
 
-def _estimate_of_settings(db: Database, asked: list[Setting], pages: int) -> str:
+def _estimate_of_settings(db: Database, asked: list[Setting], new: dict[str, int]) -> str:
+    pages = max(new.values())
     bases = [(one, estimate.basis(db, one.config)) for one in asked]
     costs = {
-        one.letter: estimate.cost(one.config.model, one.mode, pages, basis.usual)
+        one.letter: estimate.cost(one.config.model, one.mode, new[one.letter], basis.usual)
         for one, basis in bases
     }
     known = {letter: usd for letter, usd in costs.items() if usd is not None}
@@ -150,9 +163,13 @@ def _estimate_of_settings(db: Database, asked: list[Setting], pages: int) -> str
     )
 
 
-def _go_on_with_settings(one: Comparison, db: Database, config: Settings) -> None:
-    problems = comparison.go_on(one, db)
-    _show_settings(_same(comparison.all_of(config), one.facts), db, config)
+def _go_on_with_settings(some: list[Comparison], db: Database, config: Settings) -> None:
+    problems: list[Problem] = []
+    for one in some:
+        problems += comparison.go_on(one, db)
+        if any(isinstance(p, ApiProblem) and p.everywhere for p in problems):
+            break  # any call would meet it
+    _show_settings(_same(comparison.all_of(config), some[-1].facts), db, config)
     raise_all(problems)
 
 

@@ -11,6 +11,8 @@ from sqlite_utils import Database
 
 from emulator_process import Emulator, wait_for
 from flowsheets import paths
+from flowsheets.batch import draw
+from flowsheets.jobs import database
 from flowsheets.page import prompts, request
 from flowsheets.paths import PageId
 from forked import commands
@@ -126,7 +128,7 @@ def test_what_a_setting_has_read_before_is_not_asked_for_again(
     finished(online, "LIMIT=2", "A=", "B=WAY=realtime", "C=GEMINI_MODEL=gpt-5")
     before = len(emulator.ledger()["answers"])
     first = online.good("compare", "LIMIT=2", "A=WAY=realtime", LOW, "C=")
-    assert "read before, and not asked for again: A, C" in first
+    assert "read before, and not asked for again: A, 2 pages; C, 2 pages" in first
     assert "estimate: 2 pages under 1 setting, about $0.0358 (B $0.0358)" in first
     said = finished(online)
     assert [words[0] for words in table(said).values()] == ["2", "2", "2"]
@@ -140,6 +142,54 @@ def test_what_a_setting_has_read_before_is_not_asked_for_again(
     monkeypatch.setattr(prompts, "today", lambda: "another prompt")
     monkeypatch.setattr(request, "prompt", lambda: "Another prompt.")
     assert "read before" not in online.good("compare", "LIMIT=2", "A=WAY=realtime", LOW, "C=")
+
+
+def test_of_more_pages_those_that_a_setting_has_read_before_are_not_asked_for_again(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(5, "some.pdf")
+    finished(online, "LIMIT=1", "A=", LOW)
+    finished(online, "LIMIT=3", "A=", LOW)
+    before = len(emulator.ledger()["answers"])
+    first = online.good("compare", "LIMIT=5", "A=", "C=GEMINI_MODEL=gemini-3.8-flash")
+    assert "read before, and not asked for again: A, 3 pages" in first
+    assert "estimate: 5 pages under 2 settings" in first
+    said = finished(online)
+    assert said.startswith("5 pages of ")
+    assert {letter: words[0] for letter, words in table(said).items()} == {"A": "5", "C": "5"}
+    assert answered(emulator, before) == {
+        ("batch", "gemini-3.1-pro-preview"): 2,
+        ("batch", "gemini-3.8-flash"): 5,
+    }
+    same = online.good("compare", "LIMIT=5", "A=", "C=GEMINI_MODEL=gemini-3.8-flash")
+    assert same == said
+
+
+def test_pages_drawn_in_steps_are_those_drawn_at_once(station: Station) -> None:
+    for pdf, pages in (("1990/1990-04apr0106.pdf", 6), ("1991/1991-05may0106.pdf", 3)):
+        station.rendered(pages, pdf)
+    db = database.connect(station.data)
+    truth = [PageId("1990/1990-04apr0106.pdf", 4)]
+
+    def drawn(limit: int, known: list[PageId]) -> list[PageId]:
+        return draw.pages(db, station.data, limit, 3, with_truth=truth, known=known).pages
+
+    whole = drawn(9, [])
+    assert whole[0] == truth[0]
+    for size in range(1, 9):
+        first = drawn(size, [])
+        assert first + drawn(9 - size, first) == whole
+    db.close()
+
+
+def test_the_limit_on_dollars_counts_what_is_new_for_each_setting(online: Station) -> None:
+    online.rendered(4, "held.pdf")
+    finished(online, "LIMIT=2", "A=", LOW)
+    more = ("LIMIT=4", "A=", "C=GEMINI_THINKING=medium")  # A 2 pages, C 4: 6 x $0.199
+    assert "may cost up to $1.19, the limit is $1.18" in online.error(
+        "compare", *more, MAX_USD="1.18"
+    )
+    online.good("compare", *more, MAX_USD="1.20")
 
 
 def test_while_one_is_under_way_no_other_begins_and_its_own_file_says_what_it_asks(
