@@ -325,6 +325,8 @@ def test_pages_are_ranked_by_how_much_the_readings_disagree(station: Station) ->
         ),
         (f"{STEM}/page-03", f"{FLASH} reads otherwise: 1 row that one of them lacks."),
     ]
+    sql = "SELECT detail FROM second_readings WHERE differences = 0"
+    assert asked(station, sql) == [(f"{FLASH} reads alike.",)]
     assert "a second reader has much of it differently" in station.good("review")
     sql = (
         "SELECT pdf_path, page_number, position, row_index, field, first, second, model"
