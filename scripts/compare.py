@@ -257,7 +257,7 @@ def _estimate(config: Settings, pages: int, basis: Basis) -> str:
 
 def _go_on(batch: Batch, db: Database, config: Settings) -> bool:
     """One step further; whether all answers are there."""
-    aside.send(batch, config, NAME)
+    aside.send(batch, db, config, NAME)
     compare.ask_now(batch, db)
     if aside.go_on(batch, db, config, NAME):
         return True

@@ -192,6 +192,21 @@ def test_the_limit_on_dollars_counts_what_is_new_for_each_setting(online: Statio
     online.good("compare", *more, MAX_USD="1.20")
 
 
+def test_a_limit_that_was_lowered_holds_for_what_was_not_sent_yet(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(2, "lowered.pdf")
+    before = len(emulator.ledger()["answers"])
+    letters = ("LIMIT=2", "A=", "B=WAY=realtime")
+    online.make("compare", *letters, GOOGLE_GEMINI_BASE_URL="http://127.0.0.1:9")
+    done = online.make("compare", MAX_USD="0.01")
+    assert done.returncode == 1
+    assert "2 pages may cost up to $0.398, the limit is $0.0100" in done.stderr
+    assert "2 pages may cost up to $0.796, the limit is $0.0100" in done.stderr
+    assert len(emulator.ledger()["answers"]) == before
+    assert table(finished(online, MAX_USD="1.20"))["B"][0] == "2"
+
+
 def test_while_one_is_under_way_no_other_begins_and_its_own_file_says_what_it_asks(
     online: Station, emulator: Emulator
 ) -> None:

@@ -68,6 +68,14 @@ def hold_each(
     )
 
 
+def hold_folder(db: Database, settings: Settings, batch: Batch, pages: int) -> None:
+    """The same for so many pages of a folder that was written, maybe under another limit; its
+    requests decide what they may cost. What other folders wait to send does not count.
+    """
+    modes = _modes(batch, settings)
+    hold_to_limit(db, as_built(batch, settings), pages, modes, sent=True)
+
+
 def each_and_out(db: Database, settings: Settings) -> tuple[Decimal, Decimal] | None:
     """Dollars that MAX_USD counts for one new page, and for what the API has; None if unknown."""
     each = estimate.held(settings.model, "batch", 1, estimate.basis(db, settings))

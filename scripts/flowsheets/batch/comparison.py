@@ -222,12 +222,14 @@ def go_on(comparison: Comparison, db: Database) -> list[Problem]:
 
 def _send(batch: Batch, setting: Setting, db: Database) -> None:
     if setting.mode == "batch":
-        aside.send(batch, setting.config, _name(batch))
+        aside.send(batch, db, setting.config, _name(batch))
 
 
 def _ask_now(batch: Batch, setting: Setting, db: Database) -> None:
     if setting.mode == "batch" or not batch.open:
         return
+    left = sum(not compare.asked(batch, line["index"]) for line in batch.lines)
+    aside.hold_to_limit(batch, db, setting.config, left, _name(batch))
     try:
         compare.ask_now(batch, db)
     except ApiProblem as problem:
