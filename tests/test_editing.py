@@ -67,7 +67,6 @@ class Session:
         opened = desk["opened"]
         content = {
             "version": opened["version"],
-            "window": "w",
             "page": plain(opened["page"]) if page is None else page,
             "checked": opened["checked"],
             "mark": None,
@@ -193,14 +192,14 @@ def test_the_second_of_two_windows_is_told_and_overwrites_nothing(ada: Session) 
     first, second = ada.desk(), ada.desk()
     assert ada.post(first, corrected(first, "first")).status_code == 200
     tree = ada.station.tree()
-    told = ada.post(second, corrected(second, "second"), window="another")
+    told = ada.post(second, corrected(second, "second"))
     assert told.status_code == 409
     assert "Ada L. saved this page meanwhile" in told.json()["error"]
     now = told.json()["opened"]
     assert now["page"]["quadrants"][0]["entries"][0]["raw_text"] == "first"
     verifier = {name: data for name, data in tree.items() if name.startswith("verifier/")}
     assert verifier.items() <= ada.station.tree().items()
-    again = ada.post(second, corrected(second, "second"), window="x", version=now["version"])
+    again = ada.post(second, corrected(second, "second"), version=now["version"])
     assert again.status_code == 200, "after a look at both"
 
 
@@ -211,13 +210,18 @@ def test_another_persons_save_by_the_other_tool_is_noticed(ada: Session) -> None
     assert saved(ada.station)["quadrants"][0]["entries"][0]["raw_text"] == "by the verifier"
 
 
-def test_a_save_whose_response_was_lost_is_not_told_of_itself(ada: Session) -> None:
+def test_a_save_that_is_sent_again_is_no_other_text(ada: Session) -> None:
     desk = ada.desk()
     page = corrected(desk, "once")
     assert ada.post(desk, page).status_code == 200
-    assert ada.post(desk, page, window="").status_code == 200, "the same text"
-    more = corrected(desk, "once more")
-    assert ada.post(desk, more).status_code == 200, "the same window, which goes on"
+    assert ada.post(desk, page).status_code == 200, "the same text, of which no response was heard"
+
+
+def test_an_old_version_never_overwrites_whoever_sends_it(ada: Session) -> None:
+    desk = ada.desk()
+    assert ada.post(desk, corrected(desk, "first")).status_code == 200
+    assert ada.post(desk, corrected(desk, "second")).status_code == 409, "a duplicated window"
+    assert saved(ada.station)["quadrants"][0]["entries"][0]["raw_text"] == "first"
 
 
 def test_two_pdfs_of_one_name_never_share_a_text(ada: Session) -> None:
@@ -346,7 +350,6 @@ def _body(desk: dict[str, Any]) -> dict[str, Any]:
     page = corrected(desk, "forged")
     return {
         "version": desk["opened"]["version"],
-        "window": "w",
         "page": page,
         "checked": [],
         "mark": None,

@@ -47,7 +47,6 @@ class Sent(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     version: str = Field(max_length=100)
-    window: str = Field(max_length=100)
     page: KeptPage
     checked: list[Position] = Field(max_length=len(POSITIONS))
     mark: Literal["draft", "complete"] | None
@@ -62,9 +61,6 @@ class Editing:
         self.reviewer = reviewer
         self.token = secrets.token_urlsafe(32)
         self.indexer = ThreadPoolExecutor(1)  # one page after the other
-        # page -> (window, version): the last save of each page, so that a window is not told of
-        # its own text where a response was lost.
-        self.last: dict[PageId, tuple[str, str]] = {}
 
     @hookimpl(tryfirst=True)
     def register_routes(self) -> list[tuple[str, Any]]:
@@ -155,17 +151,10 @@ class Editing:
         )
 
     def _write(self, data_root: Path, page: PageId, sent: Sent) -> Opened:
-        version = sent.version
+        checked = tuple(p for p in POSITIONS if p in sent.checked)
+        wanted = Wanted(sent.version, sent.page, checked, sent.mark)
         with closing(database.connect(data_root)) as jobs_db:
-            if self.last.get(page, ("", ""))[0] == sent.window and sent.window:
-                now = saves.open_page(data_root, jobs_db, page).version
-                version = now if now == self.last[page][1] else version
-            checked = tuple(p for p in POSITIONS if p in sent.checked)
-            wanted = Wanted(version, sent.page, checked, sent.mark)
-            opened = saves.save(data_root, jobs_db, page, wanted, self.reviewer)
-        if opened.version != self.last.get(page, ("", ""))[1]:
-            self.last[page] = (sent.window, opened.version)
-        return opened
+            return saves.save(data_root, jobs_db, page, wanted, self.reviewer)
 
     async def _index(self, config: Any, page: PageId) -> str | None:
         """Bring the index up to date for the page; a word where that did not succeed in time."""
