@@ -5,8 +5,9 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -20,6 +21,7 @@ import browse
 from browser import editing
 from flowsheets import files, lock, paths
 from flowsheets.errors import Problem
+from flowsheets.page import verified
 from flowsheets.page.schema import POSITIONS
 from flowsheets.paths import PageId
 from results import ADA, OURS, STEM, ask, indexed, indexed_anew, put, row, save, set_columns, sheet
@@ -380,6 +382,7 @@ BAD: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a word": _row(confidence="certain"),
     "a row": _row(row_index=10**30),
     "half a row": _row(row_index=0.5),
+    "a note": _row(notes="<script>"),
 }
 
 
@@ -553,6 +556,46 @@ def test_a_save_waits_for_another_process_and_says_so(ada: Session) -> None:
         said = ada.post(desk, corrected(desk, "second"))
     assert said.status_code == 503
     assert "another save is at work" in said.json()["error"]
+
+
+def test_a_page_is_not_half_saved_where_another_program_holds_jobs_db(ada: Session) -> None:
+    desk = ada.desk()
+    before = ada.station.tree()
+    with (
+        patch("browser.editing.database.QUIET_SECONDS", 0),
+        closing(sqlite3.connect(ada.station.data / "jobs.db", isolation_level=None)) as other,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        said = ada.post(desk, corrected(desk, "second"))
+        other.execute("ROLLBACK")
+    assert said.status_code == 503
+    assert "in use by another program" in said.json()["error"]
+    assert not [name for name in ada.station.tree().keys() - before.keys() if "verifier/" in name]
+    assert ada.post(desk, corrected(desk, "second")).status_code == 200
+
+
+def test_a_row_that_was_lost_is_noted_by_the_save_that_is_sent_again(ada: Session) -> None:
+    desk = ada.desk()
+    page = corrected(desk, "person")
+    assert ada.post(desk, page).status_code == 200
+    set_columns(ada.station, 1, verified_path=None, verified_at=None, corrections_path=None)
+    assert ada.post(desk, page).status_code == 200
+    (row,) = ada.station.rows()
+    assert row["verified_path"].endswith("-page01.verified.json")
+    assert row["verified_at"] == saved(ada.station)["verified_by"]["verified_at"]
+
+
+def test_free_words_of_an_older_file_may_stay_as_a_note(read: Station) -> None:
+    put(read, 1, sheet(row(0, "old", "high", notes="Crossed out")))
+    indexed_anew(read)
+    with session(read) as ada:
+        desk = ada.desk()
+        assert ada.post(desk, corrected(desk, "new")).status_code == 200
+
+
+def test_a_file_beside_has_the_same_name_but_for_its_ending() -> None:
+    path = Path("a.verified.json-page01.verified.json")
+    assert verified.corrections(path).name == "a.verified.json-page01.corrections.json"
 
 
 def test_a_damaged_file_of_a_person_is_put_aside_and_not_lost(read: Station) -> None:
