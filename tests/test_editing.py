@@ -440,6 +440,21 @@ def test_without_a_reviewer_nothing_can_be_saved(ada: Session) -> None:
     assert not (ada.station.data / "verifier").exists()
 
 
+def test_without_a_reviewer_a_page_that_was_read_once_is_as_it_ever_was(read: Station) -> None:
+    path = f"/page/{quote(ONE)}"
+    with session(read, None) as reader:
+        shown = reader.ask("GET", path).text
+    older = read.folder / "browser"
+    shutil.copytree(browse.BROWSER, older)
+    template = older / "templates/sheet.html"
+    loops = r"\n *\{%-? for one in second\b.*?\{%-? endfor %\}"
+    text, left_out = re.subn(loops, "", template.read_text(), flags=re.DOTALL)
+    assert left_out == 5
+    template.write_text(text)
+    with patch("browse.BROWSER", older), session(read, None) as reader:
+        assert reader.ask("GET", path).text == shown
+
+
 @pytest.mark.parametrize(
     "hostile",
     [SCRIPT, "\u202eright to left", "nul \x00", "lone \ud800 half", "'; DROP TABLE jobs;"],
