@@ -80,14 +80,6 @@ def url(ready: Station) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def own(ready: Station, tmp_path: Path) -> Station:
-    """A copy of that station, whose pages a test may correct."""
-    station = Station(tmp_path)
-    shutil.copytree(ready.data, station.data)
-    return station
-
-
 def _read_again(station: Station, page: PageId) -> None:
     """A second reading that has the first row as a script, the second one elsewhere, one more."""
     result = paths.result(station.data, page)

@@ -424,7 +424,7 @@ function reopen() {
 }
 
 function travel(step, said) {
-  if (open) close();
+  if (open && !keepOpen()) return; // what is typed is the first thing to be taken back
   const then = history[step](state);
   if (!then) { tell(`Nothing to ${step}`); return; }
   state = then;
