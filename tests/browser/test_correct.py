@@ -226,9 +226,7 @@ def test_a_server_that_was_started_again_is_told_apart_and_loses_no_text(
             assert texts(saved(own, AGAIN))[0] == "typed meanwhile"
 
 
-def test_a_forged_origin_and_a_wrong_token_are_refused(
-    own: Station, hers: str, tabs: Tabs
-) -> None:
+def test_a_forged_origin_and_a_wrong_token_are_refused(own: Station, hers: str, tabs: Tabs) -> None:
     send = """async ([url, type, token]) => {
         try {
             const answer = await fetch(url, {
