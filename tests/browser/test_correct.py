@@ -408,6 +408,21 @@ def test_rows_are_added_moved_deleted_and_brought_back(ada: Page, own: Station) 
     assert page["status"] == "draft"
 
 
+def test_undo_takes_back_what_is_typed_and_no_more(ada: Page, own: Station) -> None:
+    ada.goto(f"{CHANGED}#bottom_left-00")
+    press(ada, "Enter")
+    ada.get_by_label("As written").fill("saved first")
+    press(ada, "Enter")
+    ada.get_by_label("As written").fill("typed then")
+    ada.get_by_role("button", name="Undo").click()
+    expect(line(ada, "bottom_left-00")).to_contain_text("saved first")
+    expect(line(ada, "bottom_left-01")).not_to_contain_text("typed then")
+    ada.get_by_role("button", name="Redo").click()
+    expect(line(ada, "bottom_left-01")).to_contain_text("typed then")
+    is_saved(ada)
+    assert texts(saved(own, CHANGED), 2)[:2] == ["saved first", "typed then"]
+
+
 @pytest.mark.parametrize("size", [(1024, 768), (768, 1024)])
 def test_on_a_tablet_a_row_is_corrected_by_touch(
     own: Station, hers: str, tabs: Tabs, size: tuple[int, int]
