@@ -41,7 +41,7 @@ def file_name(page: PageId) -> str:
 
 def corrections(saved: Path) -> Path:
     """The file beside a saved page that has its status and its edits."""
-    return saved.with_name(saved.name.replace(_SAVED, _CORRECTIONS))
+    return saved.with_name(saved.name.removesuffix(_SAVED) + _CORRECTIONS)
 
 
 def status(corrections: Path) -> str:
