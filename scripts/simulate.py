@@ -6,7 +6,7 @@ The calendar on stdout, and as simulation/calendar.svg under DATA_ROOT. Asks no 
 nothing else. The `world` is what the API does, as `batch/course.py` lists it.
 """
 
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import click
 from sqlite_utils import Database
@@ -16,6 +16,7 @@ from flowsheets.batch import calendar, plan, simulation, situation
 from flowsheets.batch.course import Course, World
 from flowsheets.batch.plan import Limits, PageSize
 from flowsheets.errors import Command, Count, OneOf, Problem
+from flowsheets.gemini.room import DEVELOPER
 from flowsheets.jobs import database
 from flowsheets.money import estimate, prices, usage
 from flowsheets.settings import Settings
@@ -65,10 +66,15 @@ def _books(config: Settings) -> Database:
 
 
 def _limits(config: Settings, tier: str) -> Limits:
-    """The settings' limits, in that tier; MAX_ENQUEUED_TOKENS is of the tier that is set."""
-    limits = situation.limits(config)
-    return (
-        limits if tier == str(config.tier) else replace(limits, tokens=plan.TIER_TOKENS[int(tier)])
+    """The settings' limits, in that tier of the Developer API.
+
+    MAX_ENQUEUED_TOKENS is of the tier that is set.
+    """
+    own = config.max_enqueued_tokens if tier == str(config.tier) else None
+    return Limits(
+        tokens=own or DEVELOPER.tokens[int(tier)],
+        batch_pages=config.batch_pages,
+        usd=config.max_usd,
     )
 
 
@@ -113,7 +119,8 @@ def _show(courses: dict[str, Course], shown: str, pages: int) -> None:
 
 def _in_words(course: Course) -> str:
     if course.stopped:
-        return f"stops after {course.hours / 24:,.1f} days ({course.stopped})"
+        why = plan.IN_WORDS.get(course.stopped, course.stopped)
+        return f"stops after {course.hours / 24:,.1f} days ({why})"
     lost = f", {course.out_of_tries:,} of them failed" if course.out_of_tries else ""
     return f"{course.hours / 24:,.1f} days{lost}"
 

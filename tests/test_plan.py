@@ -69,7 +69,7 @@ def refusal(fits: int, hours: float = 0, in_a_row: bool = False, total: int = 10
         ({"undrawn": 50, "disk_free": 100, "batches_out": 1}, Step("wait", why="disk")),
         ({"waiting": 3, "undrawn": 50, "disk_free": 100}, Step("build", 3)),
         # files at the API
-        ({"waiting": 50, "bytes_kept": plan.FILE_BYTES}, Step("wait", why="bytes")),
+        ({"waiting": 50, "bytes_kept": LIMITS.bytes}, Step("wait", why="bytes")),
     ],
 )
 def test_what_is_next(state: dict[str, Any], wanted: Step) -> None:
@@ -82,7 +82,7 @@ def test_what_is_next(state: dict[str, Any], wanted: Step) -> None:
         (Unsent(10, 10_000, 9, True), {}, Step("send", 10)),
         (Unsent(10, 10_000, 9, True), {"batches_out": 100}, Step("wait", why="batches")),
         (Unsent(10, 10_000, 9, True), {"tokens_out": 4_999_999}, Step("wait", why="tokens")),
-        (Unsent(10, 10_000, 9, True), {"bytes_kept": plan.FILE_BYTES}, Step("wait", why="bytes")),
+        (Unsent(10, 10_000, 9, True), {"bytes_kept": LIMITS.bytes}, Step("wait", why="bytes")),
         # what fits does not matter where the API may have it already
         (Unsent(10, 10**9, 9, False), {"tokens_out": 4_999_999}, Step("send", 10)),
         # one that can never fit is built smaller, but never smaller than ten pages
@@ -155,7 +155,7 @@ def test_drawn_ahead_is_the_next_wave_as_the_disk_has_room() -> None:
         paused=some.integers(0, 5),
         batches_out=some.integers(0, 101),
         tokens_out=some.integers(0, 6_000_000),
-        bytes_kept=some.integers(0, 2 * plan.FILE_BYTES),
+        bytes_kept=some.integers(0, 2 * LIMITS.bytes),
         usd_out=some.decimals(0, 50, places=2),
         unsent=some.none()
         | some.builds(

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from flowsheets.gemini import developer, vertex
 from flowsheets.gemini.caches import PromptCache
+from flowsheets.gemini.room import Room
 from flowsheets.gemini.rows import KeyReader, Request
 from flowsheets.gemini.transfer import Downloaded
 from flowsheets.gemini.vertex import Vertex
@@ -38,6 +39,10 @@ class Door(Protocol):
     @property
     def WHOSE(self) -> str:
         """What a batch belongs to: a key, or a project."""
+
+    @property
+    def ROOM(self) -> Room:
+        """How much it takes at once."""
 
     @property
     def bucket(self) -> str:
