@@ -13,7 +13,7 @@ from sqlite_utils import Database
 
 from flowsheets import files, paths, settings
 from flowsheets.batch import calendar, plan, simulation, situation
-from flowsheets.batch.course import Course, World
+from flowsheets.batch.course import SHARES, Course, World
 from flowsheets.batch.plan import Limits, PageSize
 from flowsheets.errors import Command, Count, OneOf, Problem
 from flowsheets.gemini.room import DEVELOPER
@@ -22,6 +22,7 @@ from flowsheets.money import estimate, prices, usage
 from flowsheets.settings import Settings
 
 PAGES = 16_000
+MOST_PAGES = 10_000_000  # half a minute of computing
 
 
 @click.command(cls=Command)
@@ -32,6 +33,8 @@ PAGES = 16_000
 def main(pages: int, tier: str, seed: int, words: str) -> None:
     """Simulate a run over so many pages."""
     config = settings.load()
+    if pages > MOST_PAGES:
+        raise Problem("PAGES", f"{pages:,} is more than {MOST_PAGES:,}", "Give PAGES=1000000")
     world = _world(words)
     basis = estimate.basis(_books(config), config)
     usd = estimate.cost(config.model, "batch", 1, basis.usual)
@@ -88,8 +91,9 @@ def _world(words: str) -> World:
             number = float(value)
         except ValueError:
             number = -1.0
-        if name not in kinds or not 0 <= number < 1e12:
-            raise Problem("WORLD", f"{word!r} is unknown", f"Give NAME=NUMBER: {', '.join(kinds)}")
+        if name not in kinds or not 0 <= number <= (1 if name in SHARES else 1e12):
+            known = f"Give NAME=NUMBER: {', '.join(kinds)}"
+            raise Problem("WORLD", f"{word!r} is unknown", known)
         given[name] = int(number) if kinds[name] in (int, "int") else number
     if given.get("pages_a_second") == 0 or given.get("bytes_a_second") == 0:
         raise Problem("WORLD", "nothing would ever be drawn or uploaded", "Give a speed above 0")

@@ -4,10 +4,12 @@ import json
 import os
 from pathlib import Path
 from unittest.mock import patch
+from urllib.parse import quote
 
 import pytest
 
 from emulator_process import Emulator
+from emulator_vertex import BUCKET, client
 from flowsheets import settings
 from flowsheets.batch import build, situation
 from flowsheets.batch.situation import Situation
@@ -127,3 +129,17 @@ def test_the_deadline_is_this_doors(vertex: Station, emulator: Emulator) -> None
     vertex.good("batch-run")
     assert json.loads(vertex.good("status", "FORMAT=json"))["deadline_hours"] == 96
     assert "oldest batch 0 h of 96" in vertex.good("status")
+
+
+def test_webp_is_in_the_bucket_as_what_it_is(vertex: Station, emulator: Emulator) -> None:
+    emulator.faults(batch_stays_pending=True)
+    vertex.rendered(1, "webv.pdf")
+    vertex.good("batch-run", PAGE_ENCODING="webp")
+    (folder,) = vertex.folders()
+    (line,) = (folder / "uploaded.jsonl").read_text().splitlines()
+    image = json.loads(line)["request"]["contents"][0]["parts"][0]["fileData"]
+    assert image["mimeType"] == "image/webp"
+    name = image["fileUri"].partition(f"gs://{BUCKET}/")[2]
+    with client(emulator) as api:
+        stored = api.get(f"/storage/v1/b/{BUCKET}/o/{quote(name, safe='')}").json()
+    assert stored["contentType"] == "image/webp"

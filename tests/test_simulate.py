@@ -158,3 +158,18 @@ def test_a_world_that_cannot_be_is_one_clear_line(station: Station, word: str) -
 @pytest.mark.parametrize("pages", ["1", "11"])
 def test_few_pages_have_a_calendar_too(station: Station, pages: str) -> None:
     assert "tier 3: " in station.good("simulate", f"PAGES={pages}")
+
+
+@pytest.mark.parametrize(
+    "world", ["hours=0", "pages_a_second=1e-9 stalled=0", "hours=0 spread=0 tokens=50000"]
+)
+def test_a_world_at_an_end_of_the_scale_comes_to_its_end(station: Station, world: str) -> None:
+    said = station.good("simulate", "PAGES=300", f"WORLD={world}")
+    assert "stops after" not in said
+
+
+def test_more_pages_than_can_be_computed_and_shares_of_more_than_all_are_refused(
+    station: Station,
+) -> None:
+    assert "PAGES: 50,000,000 is more than" in station.error("simulate", "PAGES=50000000")
+    assert "WORLD: 'stalled=2' is unknown" in station.error("simulate", "WORLD=stalled=2")

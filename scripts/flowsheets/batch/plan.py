@@ -163,10 +163,10 @@ def next_step(state: State, limits: Limits, page: PageSize) -> Step:
     pause = pause_left(state.refusals)
     if state.unsent:
         return _about_unsent(state.unsent, state, limits, page, pause)
-    if state.trial.lost:
-        return Step("stop", why="trial_failed")
     if not state.waiting + state.undrawn:
         return _nothing_to_send(state)
+    if state.trial.lost:
+        return Step("stop", why="trial_failed")
     if pause:
         return Step("wait", why="refused", again=pause)
     if not state.trial.passed and state.trial.out:
@@ -280,9 +280,10 @@ def _about_pages(state: State, limits: Limits, page: PageSize) -> Step:
         drawn = min(wanted - state.waiting, state.undrawn, DRAWN_AT_ONCE, _disk_room(state, page))
         if drawn > 0:
             return Step("draw", drawn)
-    if not state.waiting:
+    built = min(wanted, state.waiting, _spare(state) // page.bytes)
+    if built <= 0:
         return Step("wait" if state.batches_out else "stop", why="disk")
-    return Step("build", min(wanted, state.waiting))
+    return Step("build", built)
 
 
 def _room(state: State, limits: Limits, page: PageSize) -> _Room:
@@ -320,4 +321,9 @@ def _too_dear(pages: int, state: State, limits: Limits, page: PageSize) -> bool:
 
 
 def _disk_room(state: State, page: PageSize) -> int:
-    return max(state.disk_free - DISK_KEPT_FREE, 0) // page.disk
+    return _spare(state) // page.disk
+
+
+def _spare(state: State) -> int:
+    """Bytes of this machine's disk that may be filled."""
+    return max(state.disk_free - DISK_KEPT_FREE, 0)

@@ -152,7 +152,7 @@ def _given_back(db: Database, settings: Settings) -> Iterator[Batch]:
     """Folders that were closed without a batch of late: their upload may live on."""
     since = f"{datetime.now(UTC) - UPLOADS_LIVE * 2:%Y%m%d-%H%M%S}"
     for name in folders.in_states(db, ("given_back", "refused")):
-        if name >= since:
+        if door.without_letter(name) >= since:
             with suppress(Problem):
                 batch = load_batch(paths.batches(settings.data_root) / name)
                 if not (batch.last("given_back", "refused") or {}).get("deleted"):

@@ -11,6 +11,7 @@ from flowsheets import clock, paths
 from flowsheets.batch.folder import Batch, load_batch, open_folders
 from flowsheets.batch.situation import Situation
 from flowsheets.errors import Problem
+from flowsheets.gemini import door
 from flowsheets.jobs import folders, states
 from flowsheets.money import prices, usage
 from flowsheets.settings import Settings
@@ -73,7 +74,7 @@ def _of_failures(db: Database, settings: Settings) -> Alerts:
     """Batches of the last days of which many pages failed."""
     since = f"{datetime.now(UTC) - SETTLED_FOR:%Y%m%d-%H%M%S}"
     for name in folders.in_states(db, ("settled",)):
-        if name < since:
+        if door.without_letter(name) < since:
             continue
         with suppress(Problem):
             batch = load_batch(paths.batches(settings.data_root) / name)

@@ -45,8 +45,10 @@ def put(place: Bucket, root: str, requests: Path, sent: Sequence[Request]) -> st
     with bar, files.appearing(uploaded) as file:
         for rows in _some(requests):
             images = _images(rows, names, requests)
-            new = {name: one for name, one in images.items() if not there.has(name, one)}
-            place.put_all(new, "image/png")
+            for kind in {kind for kind, _ in images.values()}:
+                ours = {name: one for name, (its, one) in images.items() if its == kind}
+                new = {name: one for name, one in ours.items() if not there.has(name, one)}
+                place.put_all(new, kind)
             for number, row in rows:
                 _name_image(row, f"gs://{place.name}/{names[number]}")
                 file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
@@ -105,8 +107,8 @@ def _some(requests: Path) -> Iterator[Rows]:
         raise _damaged(requests, error) from error
 
 
-def _images(rows: Rows, names: dict[int, str], requests: Path) -> dict[str, bytes]:
-    """Name -> image."""
+def _images(rows: Rows, names: dict[int, str], requests: Path) -> dict[str, tuple[str, bytes]]:
+    """Name -> an image's type, and the image."""
     try:
         return {names[number]: held_image(row) for number, row in rows}
     except (LookupError, ValueError) as error:

@@ -61,10 +61,10 @@ def _uri(part: Any) -> str | None:
     return None
 
 
-def held_image(row: Any) -> bytes:
-    """The image in a row of a requests file. Raises `ValueError` where it holds none."""
+def held_image(row: Any) -> tuple[str, bytes]:
+    """The image in a row of a requests file, its type first. Raises `ValueError` without one."""
     try:
-        data = next(part["inlineData"]["data"] for part in parts_of(row) if "inlineData" in part)
-        return base64.b64decode(data, validate=True)
+        image = next(part["inlineData"] for part in parts_of(row) if "inlineData" in part)
+        return str(image["mimeType"]), base64.b64decode(image["data"], validate=True)
     except (StopIteration, LookupError, TypeError) as error:
         raise ValueError("a request without an image") from error
