@@ -91,7 +91,8 @@ class Run:
                 return self._draw(next_step.pages) > 0
             case "build":
                 self._run("build_requests.py", "--limit", str(next_step.pages))
-                return self._look().unsent is not None
+                then = self._look()  # a page whose image was gone is pending again
+                return then.unsent is not None or then.state.undrawn > now.state.undrawn
             case "send":
                 return self._send(now)
             case "give_back":

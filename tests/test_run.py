@@ -298,6 +298,27 @@ def test_scans_that_are_not_there_are_an_error_while_pages_want_them(
     until_done(online)  # pages that have their image want no scan
 
 
+def test_pages_whose_images_are_gone_are_drawn_again(online: Station, emulator: Emulator) -> None:
+    online.rendered(2, "lost.pdf")
+    for number in (1, 2):
+        online.png(number, "lost.pdf").unlink()
+    assert "rendered 2, submitted 2 pages in 1 batch" in online.good("batch-run")
+    until_done(online)
+
+
+def test_failed_pages_whose_images_are_gone_keep_nobody_waiting(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(12, "fail.pdf")
+    emulator.faults(answer_not_json="0,1,2,3,4,5,6,7,8,9")
+    online.good("batch-submit", "LIMIT=10")
+    wait_for(lambda: "fetched" in online.good("batch-fetch"))
+    emulator.faults(answer_not_json=None)
+    for number in range(1, 11):
+        online.png(number, "fail.pdf").unlink()
+    assert "submitted 2 pages" in online.good("batch-run", "SURE=1")
+
+
 def test_where_nothing_is_left_a_failed_trial_calls_nobody(
     online: Station, emulator: Emulator
 ) -> None:
