@@ -14,6 +14,7 @@ from drawing import bitmap, write_pdf
 from emulator_process import Emulator, wait_for
 from flowsheets import lock
 from flowsheets.batch import alarm
+from flowsheets.jobs import database
 from station import KEY, PDF, Station, billed
 from test_kills import assert_nothing_left_over
 
@@ -283,6 +284,55 @@ def test_a_page_that_cannot_be_drawn_and_a_pdf_that_is_gone_keep_nobody_waiting(
     assert sorted(online.statuses()) == ["completed", "completed", "failed", "pending"]
 
 
+def test_scans_that_are_not_there_are_an_error_while_pages_want_them(
+    online: Station, emulator: Emulator
+) -> None:
+    online.data.mkdir()
+    online.scan(1)
+    online.good("discover")
+    online.scans.rename(online.folder / "unmounted")
+    assert online.error("batch-run").startswith("Error: SCANS_ROOT: ")
+    (online.folder / "unmounted").rename(online.scans)
+    assert "rendered 1, submitted 1 pages" in online.good("batch-run")
+    online.scans.rename(online.folder / "unmounted")
+    until_done(online)  # pages that have their image want no scan
+
+
+def test_pages_whose_images_are_gone_are_drawn_again(online: Station, emulator: Emulator) -> None:
+    online.rendered(2, "lost.pdf")
+    for number in (1, 2):
+        online.png(number, "lost.pdf").unlink()
+    assert "rendered 2, submitted 2 pages in 1 batch" in online.good("batch-run")
+    until_done(online)
+
+
+def test_failed_pages_whose_images_are_gone_keep_nobody_waiting(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(12, "fail.pdf")
+    emulator.faults(answer_not_json="0,1,2,3,4,5,6,7,8,9")
+    online.good("batch-submit", "LIMIT=10")
+    wait_for(lambda: "fetched" in online.good("batch-fetch"))
+    emulator.faults(answer_not_json=None)
+    for number in range(1, 11):
+        online.png(number, "fail.pdf").unlink()
+    assert "submitted 2 pages" in online.good("batch-run", "SURE=1")
+
+
+def test_where_nothing_is_left_a_failed_trial_calls_nobody(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(3, "tired.pdf")
+    emulator.faults(answer_not_json="all")
+    for _ in range(2):
+        online.make("batch-run", MAX_ATTEMPTS="2")
+        wait_for(lambda: "SUCCEEDED" in online.good("batch-status"))
+    online.make("batch-run", MAX_ATTEMPTS="2")
+    done = online.make("batch-run", MAX_ATTEMPTS="2")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert [row["attempts"] for row in online.rows()] == [2] * 3
+
+
 def test_max_usd_waits_while_something_is_out_and_is_for_a_person_else(
     online: Station, emulator: Emulator
 ) -> None:
@@ -402,6 +452,21 @@ def test_whatever_alert_cmd_does_the_run_goes_on(
     assert len(warned) == bool(why)
     assert all(f"ALERT_CMD {why}; it was to say: over 80 %" in line for line in warned)
     assert online.make("batch-run", **settings).stderr == ""  # and it is tried again in an hour
+
+
+def test_a_command_that_hangs_holds_a_run_up_once_and_not_for_each_alert(
+    online: Station, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alarm, "SECONDS", 0.2)
+    found = {"late:a": "a is late", "late:b": "b is late"}
+    hangs = f"cat >> '{online.folder}/alerts'; sleep 60"
+    db = database.connect(online.rendered(1).data)
+    alarm.tell(db, found, {"late"}, hangs)
+    assert told(online) == ["a is late"]
+    alarm.tell(db, found, {"late"}, hangs)
+    assert told(online) == ["a is late", "b is late"]
+    alarm.tell(db, found, {"late"}, hangs)  # an hour has not passed
+    assert len(told(online)) == 2
 
 
 def test_alert_cmd_sees_no_key(online: Station, emulator: Emulator) -> None:
