@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 from unittest.mock import patch
 from urllib.parse import quote
 
@@ -22,10 +21,10 @@ from vertex_door import proven, vertex_door
 
 
 @pytest.fixture
-def vertex(station: Station, emulator: Emulator, tmp_path: Path) -> Station:
+def vertex(station: Station, emulator: Emulator) -> Station:
     """A station whose door is Vertex AI, with a bucket that is not proven, and no key."""
     station.base_url = emulator.url
-    station.door = vertex_door(emulator, tmp_path)
+    station.door = vertex_door(emulator)
     return station
 
 

@@ -26,7 +26,7 @@ from browser.front import Row, rows
 from flowsheets import display, settings
 from flowsheets.errors import Problem
 from flowsheets.index import saves, tables, update
-from flowsheets.index.saves import Opened, Stale, Wanted
+from flowsheets.index.saves import Opened, Stale, Unfit, Wanted
 from flowsheets.jobs import database
 from flowsheets.page import corrections, shapes
 from flowsheets.page.schema import POSITIONS, Position
@@ -40,6 +40,7 @@ BODY_BYTES = 4_000_000  # of a save; a page has some 20,000
 FARTHEST_ROW = 2**31  # a printed row's number, either way: what was on the page may stay
 PATIENCE = 1.0  # seconds that the response waits for the index, which then goes on by itself
 SAVES = "/save/"
+NO_PAGE = "This is not a page that can be saved"
 
 
 class Sent(BaseModel):
@@ -47,7 +48,6 @@ class Sent(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     version: str = Field(max_length=100)
-    window: str = Field(max_length=100)
     page: KeptPage
     checked: list[Position] = Field(max_length=len(POSITIONS))
     mark: Literal["draft", "complete"] | None
@@ -62,9 +62,6 @@ class Editing:
         self.reviewer = reviewer
         self.token = secrets.token_urlsafe(32)
         self.indexer = ThreadPoolExecutor(1)  # one page after the other
-        # page -> (window, version): the last save of each page, so that a window is not told of
-        # its own text where a response was lost.
-        self.last: dict[PageId, tuple[str, str]] = {}
 
     @hookimpl(tryfirst=True)
     def register_routes(self) -> list[tuple[str, Any]]:
@@ -95,7 +92,7 @@ class Editing:
         try:
             opened = await asyncio.to_thread(_open, data_root, page)
         except Problem as problem:
-            return Response.text(problem.message, status=503)
+            return Response.text(_said(problem), status=503)
         shown = found | {
             "opened": opened,
             "reviewer": self.reviewer,
@@ -129,16 +126,17 @@ class Editing:
         try:
             sent = _read(await _body(request))
         except ValueError as error:
-            status = 413 if isinstance(error, TooLarge) else 400
-            return _error(status, f"This is not a page that can be saved: {error}")
+            return _error(413 if isinstance(error, TooLarge) else 400, f"{NO_PAGE}: {error}")
         try:
             opened = await asyncio.to_thread(self._write, config.data_root, page, sent)
+        except Unfit as error:
+            return _error(400, f"{NO_PAGE}: {error}")
         except Stale as stale:
             who = stale.opened.by or "another person"
             said = f"{who} saved this page meanwhile; nothing of it was overwritten."
             return _json(409, {"error": said, "opened": as_shown(stale.opened)})
         except Problem as problem:
-            return _error(507 if "cannot be written" in problem.message else 503, problem.message)
+            return _error(507 if "cannot be written" in problem.message else 503, _said(problem))
         note = await self._index(config, page)
         following = await next_to_check(db, name)
         return _json(
@@ -155,17 +153,10 @@ class Editing:
         )
 
     def _write(self, data_root: Path, page: PageId, sent: Sent) -> Opened:
-        version = sent.version
-        with closing(database.connect(data_root)) as jobs_db:
-            if self.last.get(page, ("", ""))[0] == sent.window and sent.window:
-                now = saves.open_page(data_root, jobs_db, page).version
-                version = now if now == self.last[page][1] else version
-            checked = tuple(p for p in POSITIONS if p in sent.checked)
-            wanted = Wanted(version, sent.page, checked, sent.mark)
-            opened = saves.save(data_root, jobs_db, page, wanted, self.reviewer)
-        if opened.version != self.last.get(page, ("", ""))[1]:
-            self.last[page] = (sent.window, opened.version)
-        return opened
+        checked = tuple(p for p in POSITIONS if p in sent.checked)
+        wanted = Wanted(sent.version, sent.page, checked, sent.mark)
+        with closing(database.connect(data_root, database.QUIET_SECONDS)) as jobs_db:
+            return saves.save(data_root, jobs_db, page, wanted, self.reviewer)
 
     async def _index(self, config: Any, page: PageId) -> str | None:
         """Bring the index up to date for the page; a word where that did not succeed in time."""
@@ -285,20 +276,25 @@ def _row(entry: Any) -> Row | None:
 
 
 def _open(data_root: Path, page: PageId) -> Opened:
-    with closing(database.connect(data_root)) as jobs_db:
+    with closing(database.connect(data_root, database.QUIET_SECONDS)) as jobs_db:
         return saves.open_page(data_root, jobs_db, page)
 
 
 def _index(config: Any, page: PageId) -> str | None:
     try:
         with (
-            closing(database.connect(config.data_root)) as jobs_db,
+            closing(database.connect(config.data_root, database.QUIET_SECONDS)) as jobs_db,
             tables.writing(config.data_root) as db,
         ):
             update.update_page(config, jobs_db, db, page)
     except Problem as problem:
-        return f"Saved; search and review do not show it yet. {problem.message}"
+        return f"Saved; search and review do not show it yet. {_said(problem)}"
     return None
+
+
+def _said(problem: Problem) -> str:
+    """A problem's line for who is not at a terminal."""
+    return problem.message.replace("run the command again", "try again")
 
 
 async def _body(request: Any) -> bytes:

@@ -260,17 +260,17 @@ function fieldsOf(item) {
 }
 
 function buttons(item, form) {
-  const group = el("div", { class: "buttons" }, el("button", { type: "submit", class: "main" }, "Save, next"), button("Drop the change", drop));
+  const group = el("div", { class: "buttons" }, el("button", { type: "submit", class: "main" }, "Save, next"), button("Drop", drop, { "aria-label": "Drop the change", title: "Esc" }));
   if (item.kind === "row") {
     const entry = pages.entryOf(state.page, item.uid);
     group.append(
-      button("Add below", () => { if (keepOpen()) addRow(item.position, item.uid); }),
-      button("Delete", () => removeRow(item.uid)),
-      button("↑", () => moveRow(item.uid, -1), { "aria-label": "Move the row up" }),
-      button("↓", () => moveRow(item.uid, 1), { "aria-label": "Move the row down" }),
+      button("Add", () => { if (keepOpen()) addRow(item.position, item.uid); }, { class: "more", "aria-label": "Add a row below", title: "Add a row below" }),
+      button("Delete", () => removeRow(item.uid), { "aria-label": "Delete the row" }),
+      button("↑", () => moveRow(item.uid, -1), { "aria-label": "Move the row up", title: "Alt ↑" }),
+      button("↓", () => moveRow(item.uid, 1), { "aria-label": "Move the row down", title: "Alt ↓" }),
     );
     if (pages.isChanged(entry)) group.append(button("As it was read", () => asRead(item.uid)));
-  } else if (item.kind === "block") group.append(button("Add below", () => { if (keepOpen()) addRow(item.position, null); }));
+  } else if (item.kind === "block") group.append(button("Add", () => { if (keepOpen()) addRow(item.position, null); }, { class: "more", "aria-label": "Add a row below", title: "Add a row below" }));
   return group;
 }
 
@@ -424,7 +424,7 @@ function reopen() {
 }
 
 function travel(step, said) {
-  if (open) close();
+  if (open && !keepOpen()) return; // what is typed is the first thing to be taken back
   const then = history[step](state);
   if (!then) { tell(`Nothing to ${step}`); return; }
   state = then;

@@ -45,6 +45,10 @@ class Door(Protocol):
         """How much it takes at once."""
 
     @property
+    def CACHES(self) -> bool:
+        """Whether a batch may name a prompt cache."""
+
+    @property
     def bucket(self) -> str:
         """Where it reads and writes; "" where it needs none."""
 

@@ -77,6 +77,7 @@ class Vertex:
     ACCOUNT = "GOOGLE_CLOUD_PROJECT and your credentials"
     WHOSE = "project"
     ROOM = VERTEX
+    CACHES = False
 
     def facts(self) -> dict[str, str]:
         """What a folder states, so that its batch is asked for where it is."""
