@@ -191,7 +191,7 @@ def _as_json(db: Database, config: Settings, counts: dict[str, int]) -> dict[str
         "left": found.left,
         "pages_a_day": round(found.a_day, 1) if found.a_day else None,
         "done_on": found.done_on.isoformat() if found.done_on else None,
-        "usd_in_all": None if in_all is None else round(float(in_all), 2),
+        "usd_in_all": None if in_all is None else round(float(in_all), 6),
         "oldest_batch_hours": _age(oldest) if oldest else None,
         "deadline_hours": _deadline(oldest) if oldest else None,
         "batches": [_batch_as_json(batch) for batch in batches],

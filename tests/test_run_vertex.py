@@ -41,12 +41,12 @@ def test_a_corpus_goes_one_page_first_then_up_to_ten_then_on_and_each_is_billed_
     vertex: Station, emulator: Emulator
 ) -> None:
     vertex.data.mkdir()
-    vertex.scan(25, "buck.pdf")
+    vertex.scan(14, "buck.pdf")
     vertex.good("discover")
     said = until_done(vertex)
-    assert sizes(vertex) == [1, 9, 15]
+    assert sizes(vertex) == [1, 9, 4]
     assert "submitted 1 pages in 1 batch" in said[0]
-    assert times_billed(vertex, emulator) == [1] * 25
+    assert times_billed(vertex, emulator) == [1] * 14
     assert vertex.good("batch-run") == ""
 
 
