@@ -26,6 +26,7 @@ LIMIT = 50
 def main(limit: int) -> None:
     """Say what the waiting pages would cost, in each mode."""
     config = settings.load()
+    caches = door.now().CACHES
     db = database.connect(config.data_root)
     waiting = states.choose(db, config.data_root, limit, config.max_attempts).waiting
     out = budget.still_out(db)
@@ -36,7 +37,10 @@ def main(limit: int) -> None:
         megabytes = sum(size for _, size in sized) / 1e6
         in_batches = f"{batches} batch" + ("es" if batches > 1 else "")
         click.echo(f"{len(waiting)} pages wait, {in_batches}, {megabytes:.1f} MB to upload")
-        _show(config, basis, len(waiting), batches)
+        _show(config, basis, len(waiting))
+        if caches:
+            _show_cache(config, basis, len(waiting), batches)
+        _show_limit(config, basis, len(waiting))
     else:
         click.echo("no pages wait. Next: make render, or make status")
     if out:
@@ -47,7 +51,7 @@ def main(limit: int) -> None:
         click.echo("Next: make process, or make batch-submit")
 
 
-def _show(config: Settings, basis: Basis, pages: int, batches: int) -> None:
+def _show(config: Settings, basis: Basis, pages: int) -> None:
     model, usual, high, most = config.model, basis.usual, basis.high, basis.most
     click.echo(f"tokens from {basis.source}")
     click.echo(f"{'':<18}{'a page':>12}{'a large one':>13}{'at most':>14}")
@@ -56,17 +60,15 @@ def _show(config: Settings, basis: Basis, pages: int, batches: int) -> None:
     click.echo(f"{model:<31}{'about':>12}{'at most':>14}")
     for name, mode in (("real time", "realtime"), ("batch", "batch")):
         _show_dollars(name, *(estimate.cost(model, mode, pages, of) for of in (usual, most)))
-    if door.now().CACHES:
-        cached = (estimate.cost_with_cache(model, pages, batches, of) for of in (usual, most))
-        _show_dollars("batch with cache", *cached)
-        short = estimate.too_short_to_cache(model)
-        if short:
-            click.echo(f"the prompt {short}")
-    _show_limit(config, basis, pages)
-    for mode in ("realtime", "batch"):
-        said = prices.remark(model, mode)
-        if said:
-            click.echo(said)
+
+
+def _show_cache(config: Settings, basis: Basis, pages: int, batches: int) -> None:
+    each = (basis.usual, basis.most)
+    cached = (estimate.cost_with_cache(config.model, pages, batches, of) for of in each)
+    _show_dollars("batch with cache", *cached)
+    short = estimate.too_short_to_cache(config.model)
+    if short:
+        click.echo(f"the prompt {short}")
 
 
 def _show_dollars(name: str, about: Decimal | None, most: Decimal | None) -> None:
@@ -77,7 +79,15 @@ def _show_dollars(name: str, about: Decimal | None, most: Decimal | None) -> Non
 
 
 def _show_limit(config: Settings, basis: Basis, pages: int) -> None:
-    """What MAX_USD counts for these pages, where there is a limit."""
+    """What MAX_USD counts for these pages, where there is a limit; and what is said of prices."""
+    _show_max_usd(config, basis, pages)
+    for mode in ("realtime", "batch"):
+        said = prices.remark(config.model, mode)
+        if said:
+            click.echo(said)
+
+
+def _show_max_usd(config: Settings, basis: Basis, pages: int) -> None:
     held = estimate.held(config.model, "batch", pages, basis)
     if config.max_usd is None or held is None:
         return

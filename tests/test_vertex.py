@@ -471,6 +471,23 @@ def test_a_manifest_and_a_journal_that_are_lost_are_no_reason_to_pay_again(
     assert len(emulator.ledger()["batches"]) == before + 1
 
 
+def test_a_job_that_was_deleted_is_fetched_from_its_bucket(
+    ready: Station, api: httpx2.Client
+) -> None:
+    batch_id = ready.submitted()
+    ended(ready, batch_id)
+    api.delete(f"/v1/{batch_id}").raise_for_status()
+    assert "3 pages: 3 completed" in ready.good("batch-fetch", f"ID={batch_id}")
+    assert {row["batch_id"] for row in ready.usage()} == {batch_id}
+
+
+def test_a_job_that_has_ended_need_not_be_stopped(ready: Station, emulator: Emulator) -> None:
+    emulator.faults(job_failed=13)
+    batch_id = ready.submitted()
+    ended(ready, batch_id)
+    assert "Next: make batch-fetch" in ready.good("batch-cancel", f"ID={batch_id}")
+
+
 def test_a_comparison_goes_through_it_as_well(ready: Station) -> None:
     def shown() -> str:
         said = ready.good("compare", "LIMIT=2")

@@ -73,6 +73,8 @@ def test_what_is_missing_or_wrong_is_one_line_and_claims_no_page(
     assert what in said
     assert station.statuses() == ["rendered"]
     assert not (station.data / "batches").exists()
+    asked = station.make("estimate", **{name: value})
+    assert not (asked.returncode and asked.stdout)  # all of it, or the one line
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ only of a batch that ended, and is used only when it holds what the API counts.
 import os
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from sqlite_utils import Database
 
@@ -36,9 +37,22 @@ class NotWhole(Problem):
 
 def ask(batch: Batch) -> Operation:
     """The API's reply about the batch, kept as batch.json. Raises `ApiProblem`."""
-    reply = batch.door.get(str(batch.batch_id))
+    reply = _reply(batch)
     batch.keep_reply(reply)
     return Operation(reply)
+
+
+def _reply(batch: Batch) -> dict[str, Any]:
+    """Of a batch that the API does not know any more, what its bucket tells, where it has one."""
+    try:
+        return batch.door.get(str(batch.batch_id))
+    except ApiProblem as problem:
+        found = None
+        if problem.code == 404 and batch.door.bucket:
+            found = batch.door.find(batch.name)
+        if found is None:
+            raise
+        return found
 
 
 def must_have_file(operation: Operation) -> bool:

@@ -26,6 +26,7 @@ from flowsheets.gemini import bucket, client, inputs, output, real_time
 from flowsheets.gemini.bucket import Bucket
 from flowsheets.gemini.caches import PromptCache
 from flowsheets.gemini.inputs import REQUESTS
+from flowsheets.gemini.operation import Operation
 from flowsheets.gemini.problem import ApiProblem, Closed
 from flowsheets.gemini.reply import asked, listed, reply_to
 from flowsheets.gemini.room import VERTEX
@@ -152,12 +153,19 @@ class Vertex:
 
     @_told()
     def cancel(self, batch_id: str) -> None:
-        """Ask for the job to stop; what ran by then is written, and billed."""
+        """Ask for the job to stop; what ran by then is written, and billed.
+
+        One that has ended refuses it, and has stopped.
+        """
         job = self._by_name(_name_in(batch_id)) if batch_id.startswith("gs://") else None
         if job is None and batch_id.startswith("gs://"):
             raise _no_job(batch_id)
         sdk, name = self._sdk(), str(job["name"]) if job else batch_id
-        asked(lambda: sdk.batches.cancel(name=name))
+        try:
+            asked(lambda: sdk.batches.cancel(name=name))
+        except ApiProblem as problem:
+            if problem.code != 400 or not Operation(self.get(name)).ended:
+                raise
 
     @_told()
     def fetch(self, name: str, destination: Path) -> Downloaded | None:
