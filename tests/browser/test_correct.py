@@ -449,6 +449,9 @@ def test_what_a_second_reader_has_is_shown_beside_the_row(ada: Page) -> None:
     ada.goto(READ_TWICE)
     expect(line(ada, "top_left-00")).to_contain_text("gemini-second+low has “<script>")
     expect(line(ada, "top_left-00").get_by_role("button")).to_be_focused()
+    expect(ada.locator("[data-item='date']")).to_contain_text("reads the date as “3/7/91”")
+    more = ada.get_by_role("list", name="Second readings of Top left")
+    expect(more).to_contain_text("gemini-second+low alone reads row 20")
 
 
 def test_a_screen_reader_has_names_for_all_that_can_be_corrected(ada: Page) -> None:
