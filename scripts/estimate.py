@@ -12,6 +12,7 @@ import click
 from flowsheets import settings
 from flowsheets.batch import budget, build
 from flowsheets.errors import Command, Count
+from flowsheets.gemini import door
 from flowsheets.jobs import database, states
 from flowsheets.money import estimate, prices
 from flowsheets.money.estimate import Basis
@@ -55,11 +56,12 @@ def _show(config: Settings, basis: Basis, pages: int, batches: int) -> None:
     click.echo(f"{model:<31}{'about':>12}{'at most':>14}")
     for name, mode in (("real time", "realtime"), ("batch", "batch")):
         _show_dollars(name, *(estimate.cost(model, mode, pages, of) for of in (usual, most)))
-    cached = (estimate.cost_with_cache(model, pages, batches, of) for of in (usual, most))
-    _show_dollars("batch with cache", *cached)
-    short = estimate.too_short_to_cache(model)
-    if short:
-        click.echo(f"the prompt {short}")
+    if door.now().CACHES:
+        cached = (estimate.cost_with_cache(model, pages, batches, of) for of in (usual, most))
+        _show_dollars("batch with cache", *cached)
+        short = estimate.too_short_to_cache(model)
+        if short:
+            click.echo(f"the prompt {short}")
     _show_limit(config, basis, pages)
     for mode in ("realtime", "batch"):
         said = prices.remark(model, mode)

@@ -201,6 +201,11 @@ def _apply(
     tally = results.apply_responses(batch, db, config.data_root, check, missing, config.model)
     line = f"fetched {batch.batch_id} {len(batch.lines)} pages: {tally}"
     (report.fetched if tally.pages else report.news).append(line)
+    if operation.state == "FAILED" and (lost := operation.done - check.responses) > 0:
+        report.warnings["lost"] = (
+            f"{batch.batch_id}: {lost} pages ran that it has written nothing of. They are charged"
+            " all the same, which make cost does not know"
+        )
     try:
         submit.clean_up(batch)
     except ApiProblem as problem:

@@ -18,6 +18,7 @@ from flowsheets.batch import alarm, outlook, plan, situation, trial, watch
 from flowsheets.batch.plan import Step
 from flowsheets.batch.situation import Situation
 from flowsheets.errors import Command, Problem, Switch, raise_all
+from flowsheets.gemini import door
 from flowsheets.jobs import database, states
 from flowsheets.settings import Settings
 from flowsheets.step import StepProblem
@@ -35,7 +36,7 @@ _EVERYWHERE = ("key", "unreachable", "foreign")
 def main(sure: bool) -> None:
     """Fetch, render and submit, as far as it goes now."""
     config = settings.load()
-    settings.api_key()
+    door.now().check("batch")
     db = database.connect(config.data_root)
     try:
         with lock.held(config.data_root, "run"):

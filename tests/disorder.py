@@ -180,7 +180,7 @@ class Disorder(RuleBasedStateMachine):
         self.station = Station(self.folder, self.emulator.url)
         self.station.scans.mkdir()
         if world.vertex:
-            self.station.door = vertex_door(self.emulator, self.folder)
+            self.station.door = vertex_door(self.emulator)
         self.copies = self.folder / "copies"
         self.copies.mkdir()
         self.steps: list[tuple[str, dict[str, Any]]] = []

@@ -144,9 +144,9 @@ class Station:
         db.close()
         return self
 
-    def submitted(self) -> str:
+    def submitted(self, *words: str) -> str:
         """Submit what waits; returns the batch's id."""
-        return self.good("batch-submit").split("submitted ")[-1].split()[0]
+        return self.good("batch-submit", *words).split("submitted ")[-1].split()[0]
 
     def fetched(self, batch_id: str, **settings: str) -> str:
         """Fetch until the batch has ended; returns the line that says so."""

@@ -410,6 +410,11 @@ def test_a_finish_reason_that_is_new_is_a_code_of_one_word() -> None:
     [
         ({"error": "The image is too dark."}, "row_error", "The image is too dark."),
         ({"status": "deadline exceeded"}, "row_error", "deadline exceeded"),
+        ({"status": "DEADLINE_EXCEEDED: Too late."}, "row_error_4", "Too late."),
+        ({"status": '{"error": {"code": 429, "message": "Full."}}'}, "row_error_429", "Full."),
+        ({"status": '504 Late: {"error": {"code": 504}}'}, "row_error_504", "no message"),
+        ({"status": 'a: b: {"code": 13, "message": "Bad."}'}, "row_error_13", "Bad."),
+        ({"status": 'Bad Request: {"error": {"code": 400, "mes'}, "row_error", "Bad Request"),
         ({"status": "UNAVAILABLE"}, "row_error_14", "UNAVAILABLE"),
         ({"status": 13}, "row_error_13", "13 INTERNAL"),
         ({"error": {"code": "8", "message": "Quota."}}, "row_error_8", "Quota."),

@@ -157,6 +157,28 @@ def test_a_file_that_holds_less_than_the_api_counts_is_put_aside(
     assert not isinstance(caught.value, NotWhole)
 
 
+def test_a_file_with_a_line_for_every_page_is_whole_whatever_is_counted(
+    jobs_db: Database, tmp_path: Path
+) -> None:
+    """A job of Vertex AI may count a row as successful whose status is an error."""
+    batch = sent(tmp_path / "b", jobs_db)
+    came(batch, good(batch, 0), error(batch, 1, 4), successful=2)
+    assert applied(batch, jobs_db, tmp_path).startswith("1 completed, 1 failed")
+
+
+@pytest.mark.parametrize("response", [{"response": {}}, {}])
+def test_an_empty_response_beside_a_status_is_no_answer_and_not_billed(
+    jobs_db: Database, tmp_path: Path, response: dict[str, Any]
+) -> None:
+    batch = sent(tmp_path / "b", jobs_db)
+    status = 'Bad Request: {"error": {"code": 400, "message": "no"}}'
+    rows = [{"key": line["key"], "status": status, **response} for line in batch.lines]
+    came(batch, *rows, failed=2)
+    # What met every row is no page's own fault.
+    assert applied(batch, jobs_db, tmp_path) == "0 completed, 0 failed, 2 returned to the queue"
+    assert list(jobs_db.table("usage").rows) == []
+
+
 @pytest.mark.parametrize(
     ("differs", "lines", "used"), [(True, 1, False), (True, 2, True), (False, 1, True)]
 )

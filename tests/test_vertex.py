@@ -9,11 +9,15 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlite_utils import Database
 
 from emulator_process import Emulator, wait_for
 from emulator_vertex import BUCKET, JOBS, client, names, put
+from flowsheets import settings
+from flowsheets.batch import situation
 from flowsheets.gemini.inputs import image_name, key_reader
 from flowsheets.gemini.rows import Mismatch, Request
+from flowsheets.jobs import buckets
 from station import PDF, Station, billed
 from vertex_door import PLACE, proven, vertex_door
 
@@ -30,7 +34,7 @@ def api(emulator: Emulator) -> Iterator[httpx2.Client]:
 def vertex(station: Station, emulator: Emulator, tmp_path: Path) -> Station:
     """A station whose door is Vertex AI, with a bucket that is not proven."""
     station.base_url = emulator.url
-    station.door = vertex_door(emulator, tmp_path)
+    station.door = vertex_door(emulator)
     return station
 
 
@@ -121,9 +125,28 @@ def look(value: Any, path: tuple[str, ...], types: dict[tuple[str, ...], set[typ
             look(inner, (*path, "[]"), types)
 
 
+def test_a_webp_page_is_called_one_in_the_bucket_and_comes_back(
+    ready: Station, api: httpx2.Client, emulator: Emulator
+) -> None:
+    emulator.faults(line_no_key="all", batch_stays_pending=True)
+    ready.good("batch-submit", PAGE_ENCODING="webp")
+    image = uploaded(ready)[0]["request"]["contents"][0]["parts"][0]["fileData"]
+    kind = image["mimeType"]
+    assert image["fileUri"].endswith(f".{kind.partition('/')[2]}")
+    (stored,) = api.get(
+        f"/storage/v1/b/{BUCKET}/o",
+        params={"prefix": image["fileUri"].removeprefix(f"gs://{BUCKET}/")},
+    ).json()["items"]
+    assert stored["contentType"] == kind
+    emulator.faults(batch_stays_pending=None)
+    ready.fetched(ready.folders()[0].name)
+    assert ready.statuses() == ["completed"] * 3
+
+
 def test_a_prompt_cache_is_never_made_and_that_is_said_once(
     ready: Station, emulator: Emulator
 ) -> None:
+    assert "cache" not in ready.good("estimate")
     done = ready.make("process")
     assert done.stderr.count("no prompt cache, going on without: a batch on Vertex AI") == 1
     assert ready.statuses() == ["completed"] * 3
@@ -162,9 +185,12 @@ def test_a_bucket_that_cannot_be_written_costs_one_page_and_is_named(
 ) -> None:
     emulator.faults(job_output_denied=True)
     vertex.rendered(3)
-    batch_id = vertex.submitted()
+    proven(vertex)  # and taken back by what comes now
+    batch_id = vertex.submitted("LIMIT=1")
     ended(vertex, batch_id)
-    said = vertex.error("batch-fetch")
+    done = vertex.make("batch-fetch")
+    warning, said = done.stderr.splitlines()
+    assert "1 pages ran that it has written nothing of. They are charged" in warning
     assert said.startswith("Error: BATCH_BUCKET: ")
     assert "service agent" in said
     assert vertex.statuses() == ["rendered"] * 3
@@ -186,9 +212,37 @@ def test_a_job_that_failed_as_a_whole_charges_no_page(
     assert f"failed as a whole: the API answered {code}" in ready.rows()[0]["last_error"]
 
 
+def test_a_run_by_cron_needs_no_key_and_meets_no_limit_of_the_other_door(
+    ready: Station, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "submitted 2 pages in 1 batch" in ready.good("batch-run", BATCH_PAGES="2")
+    for name, value in ready.door.items():
+        monkeypatch.setenv(name, value)
+    limits = situation.limits(settings.load())
+    assert min(limits.tokens, limits.batches, limits.bytes) > 10**12
+    monkeypatch.setenv("MAX_ENQUEUED_TOKENS", "7000")
+    assert situation.limits(settings.load()).tokens == 7000
+
+
+def test_what_is_newer_decides_whether_a_bucket_can_be_written(jobs_db: Database) -> None:
+    def proven_by(batch: str) -> bool:
+        buckets.prove(jobs_db, PLACE, batch, "now")
+        return buckets.proven(jobs_db, PLACE)
+
+    assert proven_by("v2")
+    buckets.disprove(jobs_db, PLACE, "v1")  # looked at once more
+    assert buckets.proven(jobs_db, PLACE)
+    assert proven_by("v4")
+    assert proven_by("v3")
+    buckets.disprove(jobs_db, PLACE, "v3")
+    assert buckets.proven(jobs_db, PLACE)
+    buckets.disprove(jobs_db, PLACE, "v5")
+    assert not buckets.proven(jobs_db, PLACE)
+
+
 def test_a_bucket_that_is_not_there_gives_the_pages_back(ready: Station) -> None:
     said = ready.error("batch-submit", BATCH_BUCKET="gs://elsewhere/pages")
-    assert said.startswith("Error: BATCH_BUCKET: ")
+    assert said.startswith("Error: BATCH_BUCKET: the GCS bucket elsewhere is not there")
     assert ready.statuses() == ["rendered"] * 3
 
 
@@ -452,13 +506,13 @@ def test_each_folder_goes_on_through_the_door_that_it_states(
     ready: Station, emulator: Emulator
 ) -> None:
     through_vertex = ready.submitted()
-    settings, ready.door = ready.door, {}
+    before, ready.door = ready.door, {}
     ready.rendered(1, "other.pdf")
     with_key = ready.submitted()
     assert (through_vertex[:9], with_key[:8]) == ("projects/", "batches/")
     # Neither the flag nor the project is set now; the folder states what it needs.
     kept = ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_VERTEX_BASE_URL", "STORAGE_EMULATOR_HOST")
-    ready.door = {name: settings[name] for name in kept}
+    ready.door = {name: before[name] for name in kept}
     ready.fetched(through_vertex)
     ready.fetched(with_key)
     assert set(ready.statuses()) == {"completed"}

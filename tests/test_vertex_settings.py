@@ -10,6 +10,7 @@ from emulator_process import Emulator
 from flowsheets import settings
 from flowsheets.errors import Problem
 from flowsheets.gemini import client
+from flowsheets.gemini.problem import Closed
 from station import TOP, Station
 from vertex_door import vertex_door
 
@@ -24,6 +25,10 @@ def test_the_flag_asks_for_it(monkeypatch: pytest.MonkeyPatch, yes: str) -> None
     monkeypatch.setenv("GOOGLE_CLOUD_LOCATION", "us-central1")
     wanted = settings.Vertex("my-project", "us-central1", "gs://bucket.of-mine/flow/sheets")
     assert settings.vertex() == wanted
+    monkeypatch.setenv("BATCH_BUCKET", "gs://bucket.of-mine/flow-")
+    assert settings.vertex() == settings.Vertex(
+        "my-project", "us-central1", "gs://bucket.of-mine/flow-"
+    )
 
 
 @pytest.mark.parametrize("no", ["", "false", "0", "no", "Off"])
@@ -61,7 +66,7 @@ def test_the_flags_newer_name_means_the_same(monkeypatch: pytest.MonkeyPatch) ->
 def test_what_is_missing_or_wrong_is_one_line_and_claims_no_page(
     station: Station, emulator: Emulator, tmp_path: Path, name: str, value: str, what: str
 ) -> None:
-    station.door = vertex_door(emulator, tmp_path)
+    station.door = vertex_door(emulator)
     station.rendered(1)
     said = station.error("batch-submit", **{name: value})
     assert said.startswith(f"Error: {name}")
@@ -70,8 +75,24 @@ def test_what_is_missing_or_wrong_is_one_line_and_claims_no_page(
     assert not (station.data / "batches").exists()
 
 
+@pytest.mark.parametrize(
+    "text", ["", "[]", "null", "{}", '{"type": "service_account"}', '"x"', "\0", '{"type": ["a"]}']
+)
+def test_a_credentials_file_of_any_content_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
+) -> None:
+    file = tmp_path / "account.json"
+    file.write_text(text)
+    for path in (file, tmp_path):
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
+        client._credentials_of.cache_clear()
+        with pytest.raises(Closed, match=r"GOOGLE_APPLICATION_CREDENTIALS=.*cannot be used") as it:
+            client.credentials()
+        assert "\n" not in it.value.message
+
+
 def test_real_time_needs_no_bucket(station: Station, emulator: Emulator, tmp_path: Path) -> None:
-    station.door = vertex_door(emulator, tmp_path)
+    station.door = vertex_door(emulator)
     station.rendered(1)
     assert "1 completed" in station.good("process", BATCH_BUCKET="")
     call = emulator.ledger()["requests"][-1]["path"]
@@ -94,7 +115,7 @@ def test_the_developers_client_is_told_so_whatever_is_set(
 def test_vertex_ais_client_has_project_place_and_credentials_and_no_key(
     monkeypatch: pytest.MonkeyPatch, emulator: Emulator, tmp_path: Path
 ) -> None:
-    for name, value in vertex_door(emulator, tmp_path).items():
+    for name, value in vertex_door(emulator).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("GOOGLE_API_KEY", "another")
     monkeypatch.setenv("GEMINI_API_KEY", "a-key")
@@ -108,7 +129,7 @@ def test_vertex_ais_client_has_project_place_and_credentials_and_no_key(
 def test_the_address_is_its_own_or_else_the_other_doors(
     station: Station, emulator: Emulator, tmp_path: Path
 ) -> None:
-    station.door = vertex_door(emulator, tmp_path)
+    station.door = vertex_door(emulator)
     station.rendered(1)
     station.base_url = emulator.url
     assert "1 completed" in station.good("process", GOOGLE_VERTEX_BASE_URL="")
@@ -117,7 +138,7 @@ def test_the_address_is_its_own_or_else_the_other_doors(
 def test_a_place_that_does_not_serve_the_model_gives_the_pages_back(
     station: Station, emulator: Emulator, tmp_path: Path
 ) -> None:
-    station.door = vertex_door(emulator, tmp_path)
+    station.door = vertex_door(emulator)
     station.rendered(1)
     said = station.error("batch-submit", GOOGLE_CLOUD_LOCATION="us-central1")
     assert "does not exist" in said

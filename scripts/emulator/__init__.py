@@ -29,5 +29,5 @@ The Vertex door, with a bucket and tokens of its own:
     buckets.py         objects, generations        storage.py         list, download, delete
     bucket_uploads.py  multipart and resumable     refusals.py        error bodies of this door
     oauth.py           tokens                      service_account.py a key file for them
-    vertex_schema.py   fields that it accepts
+    vertex_schema.py   fields that it accepts      foreign_bucket.py a bucket elsewhere
 """

@@ -32,6 +32,7 @@ READERS = {"ocr": "emulator.reader", "quick": "emulator.quick"}
 @click.option("--processing-seconds", default=0.0, help="an upload stays PROCESSING")
 @click.option("--cache-minimum", type=int, help="tokens; the model's own minimum unless given")
 @click.option("--bucket", multiple=True, default=(BUCKET,), show_default=True, help="repeatable")
+@click.option("--bucket-url", help="a bucket server of your own, in place of the emulator's")
 @click.option("--still", is_flag=True, help="a clock that only POST /emulator/advance moves")
 def main(
     port: int,
@@ -43,6 +44,7 @@ def main(
     processing_seconds: float,
     cache_minimum: int | None,
     bucket: tuple[str, ...],
+    bucket_url: str | None,
     still: bool,
 ) -> None:
     """The Gemini API on this machine, until Ctrl-C."""
@@ -62,6 +64,7 @@ def main(
         cache_minimum=cache_minimum,
         still=still,
         bucket_names=bucket,
+        bucket_url=bucket_url,
     )
     address = f"http://{HOST}:{listening.getsockname()[1]}"
     ready = f"Gemini API emulator: {address} (reader {reader}, state in {data})"

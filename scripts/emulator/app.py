@@ -47,6 +47,7 @@ from emulator.errors import (
     unavailable,
 )
 from emulator.faults import Faults
+from emulator.foreign_bucket import ForeignBuckets
 from emulator.ledger import Ledger
 from emulator.vertex_answers import VertexAnswerer, image_in
 from emulator.vertex_worker import JobWorker
@@ -75,11 +76,13 @@ def build(
     cache_minimum: int | None = None,
     still: bool = False,
     bucket_names: tuple[str, ...] = (BUCKET,),
+    bucket_url: str | None = None,
 ) -> Starlette:
     """The emulator with its state in `data`; batches that had not ended go on at once.
 
     `reader` is a module with MODEL_VERSION and load() -> function from PNG bytes to a page. `key`
     is the one key that is accepted, None accepts any. A `still` clock is moved by requests alone.
+    Jobs read and write at the bucket server of `bucket_url`, where there is one.
     """
     app = Starlette(
         routes=_routes(),
@@ -118,14 +121,15 @@ def build(
     state.bucket_uploads.mkdir(exist_ok=True)
     bucket_uploads.clean_up(state.bucket_uploads)
     state.jobs = vertex_jobs.Jobs(data / "jobs")
+    of_jobs = ForeignBuckets(bucket_url) if bucket_url else state.buckets
     state.vertex_answerer = VertexAnswerer(
-        replace(state.answerer, read_file=image_in(state.buckets)), state.clock
+        replace(state.answerer, read_file=image_in(of_jobs)), state.clock
     )
     state.job_worker = JobWorker(
         state.clock,
         state.faults,
         state.ledger,
-        state.buckets,
+        of_jobs,
         state.vertex_answerer,
         pending_seconds,
         state.worker.pool,

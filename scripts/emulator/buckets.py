@@ -94,6 +94,9 @@ class Buckets:
                 self.buckets[name] = record
             return self.buckets[name]
 
+    def is_there(self, bucket: str) -> bool:
+        return bucket in self.buckets
+
     def bucket(self, name: str) -> Record:
         """Raises StorageError 404."""
         if name not in self.buckets:

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from emulator.answers import Answer, Answerer
-from emulator.buckets import Buckets
 from emulator.clock import Clock
 from emulator.errors import invalid
+from emulator.foreign_bucket import JobBuckets
 from emulator.refusals import StorageError
 from emulator.schema import Json, check
 from emulator.vertex_job import stamp_us
@@ -45,7 +45,7 @@ def _check(request: Json) -> None:
                 raise invalid("Unable to submit request because it has an empty mimeType.")
 
 
-def image_in(buckets: Buckets) -> Callable[[str], bytes]:
+def image_in(buckets: JobBuckets) -> Callable[[str], bytes]:
     """Reads an image under its gs:// address. Raises ApiError 400 where there is none."""
 
     def read(uri: str) -> bytes:

@@ -14,12 +14,12 @@ from starlette.routing import Route
 
 from emulator.batches import HOLD_SECONDS
 from emulator.bodies import read_body, reply
-from emulator.buckets import Buckets
 from emulator.clock import Clock
 from emulator.connections import Cut, Hold
 from emulator.durable import write_whole
 from emulator.errors import ApiError, invalid, unavailable
 from emulator.faults import Faults
+from emulator.foreign_bucket import JobBuckets
 from emulator.job_filter import wanted
 from emulator.paging import page
 from emulator.refusals import (
@@ -93,7 +93,7 @@ def _create(state: State, place: dict[str, str], body: bytes) -> Json:
         "labels": asked.get("labels"),
         "inputUris": uris,
         "outputPrefix": asked["outputConfig"]["gcsDestination"]["outputUriPrefix"],
-        "requestCount": _count(state.buckets, uris),
+        "requestCount": _count(state.job_worker.buckets, uris),
         "state": "JOB_STATE_PENDING",
         "createTime": now,
         "startTime": None,
@@ -131,7 +131,7 @@ def _check(asked: Json) -> None:
         raise invalid("The input and the output must be Cloud Storage URIs: gs://BUCKET/NAME.")
 
 
-def _count(buckets: Buckets, uris: list[str]) -> int:
+def _count(buckets: JobBuckets, uris: list[str]) -> int:
     """How many requests the input holds at this moment, for the ledger."""
     count = 0
     for uri in uris:

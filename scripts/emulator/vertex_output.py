@@ -4,9 +4,10 @@ import json
 import random
 from typing import Any
 
-from emulator.buckets import Buckets, place_of
+from emulator.buckets import place_of
 from emulator.clock import SECOND
 from emulator.faults import Faults
+from emulator.foreign_bucket import JobBuckets
 from emulator.importer import Line, Table
 from emulator.schema import Json
 from emulator.vertex_job import Job, stamp_us
@@ -15,7 +16,7 @@ MIME = "application/octet-stream"
 HOUR_BEFORE = 3600 * SECOND
 
 
-def export(job: Job, table: Table, buckets: Buckets, faults: Faults) -> None:
+def export(job: Job, table: Table, buckets: JobBuckets, faults: Faults) -> None:
     """Writes what the job has, over what was there: after a kill it is written once more.
 
     The order of the lines is lost, unless a fault keeps it.
@@ -38,7 +39,7 @@ def export(job: Job, table: Table, buckets: Buckets, faults: Faults) -> None:
         _write_stranger(job, buckets)
 
 
-def export_increment(job: Job, table: Table, buckets: Buckets, faults: Faults) -> None:
+def export_increment(job: Job, table: Table, buckets: JobBuckets, faults: Faults) -> None:
     """Writes the rows that are in no file yet into one of their own, beside the final ones."""
     with job.export_lock:
         rows = set(job.offsets) - job.exported
@@ -101,7 +102,7 @@ def _with_another_text(shown: Json) -> Json:
     return shown | {"response": response}
 
 
-def _write_stranger(job: Job, buckets: Buckets) -> None:
+def _write_stranger(job: Job, buckets: JobBuckets) -> None:
     """Another job's folder beside this one, an hour older."""
     time = stamp_us(job.record["createTime"] - HOUR_BEFORE)
     folder = f"{job.directory.rpartition('/')[0]}/prediction-model-{time}"
@@ -110,7 +111,7 @@ def _write_stranger(job: Job, buckets: Buckets) -> None:
     _write(buckets, f"{folder}/predictions.jsonl", [_text(line)])
 
 
-def _write(buckets: Buckets, uri: str, lines: list[bytes]) -> None:
+def _write(buckets: JobBuckets, uri: str, lines: list[bytes]) -> None:
     bucket, name = place_of(uri)
     buckets.write(bucket, name, b"".join(lines), MIME)
 

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from emulator.buckets import Buckets, place_of
+from emulator.buckets import place_of
 from emulator.clock import HOUR, SECOND, Clock, stamp
 from emulator.errors import CANCELLED, GRPC, ApiError, internal
 from emulator.faults import Faults
+from emulator.foreign_bucket import JobBuckets
 from emulator.importer import ImportFailed, Line, Table
 from emulator.ledger import Ledger
 from emulator.refusals import StorageError
@@ -55,7 +56,7 @@ class JobWorker:
     clock: Clock
     faults: Faults
     ledger: Ledger
-    buckets: Buckets
+    buckets: JobBuckets
     answerer: VertexAnswerer
     pending_seconds: float
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(READERS))
@@ -118,7 +119,7 @@ class JobWorker:
 
     def _buckets_are_there(self, job: Job) -> bool:
         uris = [*job.record["inputUris"], job.record["outputPrefix"]]
-        return all(place_of(uri)[0] in self.buckets.buckets for uri in uris)
+        return all(self.buckets.is_there(place_of(uri)[0]) for uri in uris)
 
     def _load(self, job: Job) -> None:
         """Copies the input: what happens to the objects from now on is of no concern.

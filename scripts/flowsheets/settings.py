@@ -135,7 +135,9 @@ def vertex() -> Vertex | None:
     return Vertex(
         project=_formed("GOOGLE_CLOUD_PROJECT", "", _PROJECT, "your project's id"),
         location=_formed("GOOGLE_CLOUD_LOCATION", "global", _LOCATION, "global, or a region"),
-        bucket=_formed("BATCH_BUCKET", "-", _BUCKET, "gs://bucket/prefix").rstrip("/-"),
+        bucket=_formed("BATCH_BUCKET", "-", _BUCKET, "gs://bucket/prefix")
+        .removeprefix("-")
+        .rstrip("/"),
     )
 
 

@@ -20,6 +20,7 @@ TIER_TOKENS = {1: 5_000_000, 2: 500_000_000, 3: 1_000_000_000}
 OPEN_BATCHES = 100  # documented
 # Documented as 20 GB; whether that is 2^30 or 10^9 is not said, and results may count as well.
 FILE_BYTES = 19_000_000_000
+NO_LIMIT = 10**18  # of a door that documents none
 
 TRIAL_PAGES = 10  # the first of a new model, prompt or setting
 BELIEVED_FOR = timedelta(hours=24)

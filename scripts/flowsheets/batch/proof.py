@@ -1,7 +1,8 @@
 """The first batch in a bucket is one page.
 
 A bucket that the API cannot write shows only at the end: the batch runs, is paid, and fails with
-nothing written. Output that was fetched proves the bucket; the journal says so, and jobs.db.
+nothing written. Output that was fetched proves the bucket, until a later batch was refused there;
+the journal says so, and jobs.db.
 """
 
 from contextlib import suppress
@@ -14,6 +15,7 @@ from flowsheets.batch.folder import Batch, load_batch, open_folders
 from flowsheets.errors import Problem
 from flowsheets.gemini import door
 from flowsheets.jobs import buckets, database, states
+from flowsheets.page.response import PERMISSION_DENIED
 
 
 def pages_allowed(db: Database, data_root: Path, pages: int) -> int:
@@ -44,12 +46,15 @@ def refuse_unproven(db: Database) -> None:
 
 
 def note(db: Database, batch: Batch) -> None:
-    """The batch's output was fetched: its bucket is proven."""
-    if not batch.door.bucket or not batch.last("downloaded"):
+    """The batch's output was fetched: its bucket is proven. It was refused: not any more."""
+    bucket = batch.door.bucket
+    if not bucket:
         return
-    if not buckets.proven(db, batch.door.bucket):
-        with database.transaction(db):
-            buckets.prove(db, batch.door.bucket, batch.name, states.now())
+    with database.transaction(db):
+        if batch.last("downloaded"):
+            buckets.prove(db, bucket, batch.name, states.now())
+        elif batch.operation.error.get("code") == PERMISSION_DENIED:
+            buckets.disprove(db, bucket, batch.name)
 
 
 def _first_batch(db: Database, data_root: Path, bucket: str) -> Batch | None:

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +16,7 @@ from flowsheets.batch import budget, plan, recover, submit, trial
 from flowsheets.batch.folder import Batch, batch_folders, load_batch, open_folders
 from flowsheets.batch.plan import Limits, PageSize, Refusal, State, Unsent
 from flowsheets.errors import Problem
+from flowsheets.gemini import door
 from flowsheets.jobs import beliefs, database, folders, pauses, states
 from flowsheets.jobs.beliefs import Belief
 from flowsheets.money import estimate
@@ -70,12 +71,16 @@ def look(db: Database, settings: Settings) -> Situation:
 
 
 def limits(settings: Settings) -> Limits:
-    """What may be out at once, by the settings."""
-    return Limits(
+    """What may be out at once, by the settings, and by the door that they name."""
+    found = Limits(
         tokens=settings.max_enqueued_tokens or plan.TIER_TOKENS[settings.tier],
         batch_pages=settings.batch_pages,
         usd=settings.max_usd,
     )
+    if door.now().LIMITED:
+        return found
+    tokens = settings.max_enqueued_tokens or plan.NO_LIMIT
+    return replace(found, tokens=tokens, batches=plan.NO_LIMIT, bytes=plan.NO_LIMIT)
 
 
 def take_in_refusals(db: Database, now: Situation) -> list[Belief]:

@@ -32,12 +32,24 @@ _ONCE: dict[str, Any] = {"timeout": SECONDS, "retry": None}
 
 
 class Stored(NamedTuple):
-    """An object in the bucket. `crc32c` is base64, as the API has it."""
+    """An object in the bucket. `crc32c` is base64, as the API has it; Google always has it."""
 
     name: str
     bytes: int
-    crc32c: str
-    updated: datetime
+    crc32c: str | None
+    updated: datetime | None
+
+    def is_of(self, size: int, crc32c: str) -> bool:
+        """Whether it has this content, as far as the bucket says."""
+        return self.bytes == size and self.crc32c in (None, crc32c)
+
+
+class New(NamedTuple):
+    """An object that is to be stored, and its content type."""
+
+    name: str
+    content: bytes
+    kind: str
 
 
 class Listing(NamedTuple):
@@ -48,7 +60,7 @@ class Listing(NamedTuple):
     def has(self, name: str, content: bytes) -> bool:
         """Whether this very content is there."""
         there = self.objects.get(name)
-        return bool(there and (there.bytes, there.crc32c) == (len(content), _crc32c([content])))
+        return bool(there and there.is_of(len(content), _crc32c([content])))
 
 
 @dataclass(frozen=True)
@@ -81,16 +93,16 @@ class Bucket:
 
         patiently()(self._told(once))
 
-    def put_all(self, contents: dict[str, bytes], kind: str) -> None:
+    def put_all(self, objects: Iterable[New]) -> None:
         """The same for some objects, side by side."""
-        _side_by_side(lambda name: self.put(name, contents[name], kind), contents)
+        _side_by_side(lambda one: self.put(*one), objects)
 
     def listed(self, prefix: str) -> Listing:
         """Every object below a prefix."""
 
         def once() -> Listing:
             blobs = self._bucket().list_blobs(prefix=prefix, **_ONCE)
-            found = (Stored(b.name, int(b.size or 0), str(b.crc32c), b.updated) for b in blobs)
+            found = (Stored(b.name, int(b.size or 0), b.crc32c, b.updated) for b in blobs)
             return Listing({one.name: one for one in found})
 
         listing: Listing = patiently()(self._told(once))
@@ -104,7 +116,7 @@ class Bucket:
         at = file.seek(0, 2)
         blob = self._bucket().blob(stored.name)
         self._told(lambda: blob.download_to_file(file, raw_download=True, **_ONCE))()
-        if (file.tell() - at, _crc32c(_from(file, at))) != (stored.bytes, stored.crc32c):
+        if not stored.is_of(file.tell() - at, _crc32c(_from(file, at))):
             raise ApiProblem(
                 f"{self.name}/{stored.name} came otherwise than the bucket lists it",
                 "Run the command again",
@@ -128,10 +140,10 @@ class Bucket:
         _side_by_side(lambda name: patiently()(self._told(once), name), names)
 
     def _must_be(self, name: str, content: bytes | BinaryIO) -> None:
-        there = self._bucket().get_blob(name, **_ONCE)
+        there = self.listed(name).objects.get(name)
         ours = _crc32c([content] if isinstance(content, bytes) else _from(content, 0))
         size = len(content) if isinstance(content, bytes) else content.seek(0, 2)
-        if there is None or (there.size, there.crc32c) != (size, ours):
+        if there is None or not there.is_of(size, ours):
             raise ApiProblem(
                 f"{self.name}/{name} is there already, and is not what is to be stored",
                 "Look at it, and delete it",

@@ -105,7 +105,7 @@ def _credentials_of(file: str) -> Any:
     warnings.filterwarnings("ignore", message=".*end user credentials", category=UserWarning)
     try:
         found, _ = google.auth.default(scopes=[CLOUD_SCOPE])
-    except (GoogleAuthError, OSError, ValueError) as error:
+    except (GoogleAuthError, OSError, ValueError, LookupError, AttributeError, TypeError) as error:
         what = f"cannot be used ({shortened(error, QUOTED)})" if file else "are not found"
         raise Closed(
             f"GOOGLE_APPLICATION_CREDENTIALS={file}" if file else "Google's credentials",

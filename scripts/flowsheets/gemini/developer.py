@@ -42,6 +42,7 @@ from flowsheets.gemini.transfer import (
 
 NAME, LETTER, bucket = "developer", "", ""
 ACCOUNT, WHOSE = "GEMINI_API_KEY", "key"
+CACHES = LIMITED = True
 LISTED_AT_ONCE = 100  # batches a page of the listing
 # The second where the API refuses the first, as it did for some in 2025 (python-genai #1547).
 MIME_TYPES = ("application/jsonl", "text/plain")

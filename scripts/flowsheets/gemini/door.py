@@ -40,6 +40,14 @@ class Door(Protocol):
         """What a batch belongs to: a key, or a project."""
 
     @property
+    def CACHES(self) -> bool:
+        """Whether a batch may name a prompt cache."""
+
+    @property
+    def LIMITED(self) -> bool:
+        """Whether tokens, batches and files that are out at once have a limit."""
+
+    @property
     def bucket(self) -> str:
         """Where it reads and writes; "" where it needs none."""
 

@@ -12,7 +12,7 @@ import orjson
 
 from flowsheets import files
 from flowsheets.errors import Problem
-from flowsheets.gemini.bucket import Bucket, Listing
+from flowsheets.gemini.bucket import Bucket, Listing, New
 from flowsheets.gemini.problem import ApiProblem
 from flowsheets.gemini.rows import (
     KeyReader,
@@ -25,6 +25,7 @@ from flowsheets.gemini.rows import (
 )
 
 REQUESTS = "requests.jsonl"
+KINDS = ("image/png", "image/webp")  # of images
 IN_MEMORY = 32  # images that are read and sent together
 
 Rows = list[tuple[int, Any]]  # (line from 0, {"key", "request"})
@@ -38,17 +39,18 @@ def put(place: Bucket, root: str, requests: Path, sent: Sequence[Request]) -> st
     """
     from tqdm import tqdm
 
-    names = {one.number: f"{root}/images/{image_name(one)}" for one in sent}
+    folder = f"{root}/images/"
+    pages = {one.number: one for one in sent}
     uploaded = requests.with_name("uploaded.jsonl")
-    there = _listed(place, f"{root}/images/")
+    there = _listed(place, folder)
     bar = tqdm(total=len(sent), desc="upload", unit=" images", disable=None, leave=False)
     with bar, files.appearing(uploaded) as file:
         for rows in _some(requests):
-            images = _images(rows, names, requests)
-            new = {name: one for name, one in images.items() if not there.has(name, one)}
-            place.put_all(new, "image/png")
-            for number, row in rows:
-                _name_image(row, f"gs://{place.name}/{names[number]}")
+            images = _images(rows, pages, requests)
+            new = [one._replace(name=folder + one.name) for one in images]
+            place.put_all(one for one in new if not there.has(one.name, one.content))
+            for (_, row), image in zip(rows, new, strict=True):
+                _name_image(row, f"gs://{place.name}/{image.name}")
                 file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
             bar.update(len(rows))
     with uploaded.open("rb") as content:
@@ -56,18 +58,18 @@ def put(place: Bucket, root: str, requests: Path, sent: Sequence[Request]) -> st
     return f"gs://{place.name}/{root}/{REQUESTS}"
 
 
-def image_name(one: Request) -> str:
+def image_name(one: Request, kind: str = "image/png") -> str:
     """The page's own name, fit for a URI; with its index, as PDFs in two folders may be alike."""
     pdf, _, number = one.page.rpartition("/page-")
     plain = re.sub("[^A-Za-z0-9._]+", "-", pdf.rpartition("/")[2])[:100]
-    return f"{one.number:05d}-{plain}-page-{number}.png"
+    return f"{one.number:05d}-{plain}-page-{number}.{kind.rpartition('/')[2]}"
 
 
 def key_reader(display_name: str, sent: Sequence[Request]) -> KeyReader:
     """Of a row: by its key and by its image, which must agree; one of them may be missing."""
     keys = {one.key for one in sent}
     folder = f"/{display_name}/images/"
-    of_image = {image_name(one): one.key for one in sent}
+    of_image = {image_name(one, kind): one.key for one in sent for kind in KINDS}
 
     def read(row: Any) -> str | None:
         key, uri = key_of(row), image_of(row)
@@ -90,8 +92,9 @@ def _listed(place: Bucket, prefix: str) -> Listing:
     except ApiProblem as problem:
         if problem.code != 404:
             raise
+        what = f"the GCS bucket {place.name} is not there: Cloud Storage {problem.what}"
         raise ApiProblem(
-            problem.what, problem.fix, code=400, unclear=False, where=problem.where
+            what, problem.fix, code=400, unclear=False, where=problem.where
         ) from problem
 
 
@@ -105,10 +108,11 @@ def _some(requests: Path) -> Iterator[Rows]:
         raise _damaged(requests, error) from error
 
 
-def _images(rows: Rows, names: dict[int, str], requests: Path) -> dict[str, bytes]:
-    """Name -> image."""
+def _images(rows: Rows, pages: dict[int, Request], requests: Path) -> list[New]:
+    """What each row holds, under its page's name."""
     try:
-        return {names[number]: held_image(row) for number, row in rows}
+        held = [(pages[number], held_image(row)) for number, row in rows]
+        return [New(image_name(page, one.kind), one.content, one.kind) for page, one in held]
     except (LookupError, ValueError) as error:
         raise _damaged(requests, error) from error
 

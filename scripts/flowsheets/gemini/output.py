@@ -24,8 +24,14 @@ RUNS_AT_MOST = timedelta(hours=26)
 
 
 def shards(place: Bucket, folder: str) -> list[Stored]:
-    """The files with rows below a folder, the final ones first, each kind by name."""
-    found = [one for one in place.listed(folder).objects.values() if one.bytes and _has_rows(one)]
+    """The files with rows below a folder, the final ones first, each kind by name.
+
+    Whether incremental ones are in it or beside it is not documented: a batch's own prefix has
+    both.
+    """
+    beside = f"{folder.rstrip('/').rpartition('/')[0]}/{INCREMENTAL}/"
+    listed = place.listed(folder).objects | place.listed(beside).objects
+    found = [one for one in listed.values() if one.bytes and _has_rows(one)]
     return sorted(found, key=lambda one: (_is_so_far(one), one.name))
 
 
@@ -62,12 +68,16 @@ def as_job(place: Bucket, root: str, requests: str, display_name: str) -> dict[s
     written = shards(place, f"{root}/out/")
     if not written:
         return None
-    folder = "/".join(written[0].name.split("/")[: root.count("/") + 3])
+    folders = {"/".join(one.name.split("/")[: root.count("/") + 3]): one for one in written}
+    folder = next((one for one in folders if not one.endswith(f"/{INCREMENTAL}")), "")
+    if not folder:  # rows so far, beside a folder that is still to come
+        return None
     ours = [one for one in written if one.name.startswith(folder + "/")]
-    rows = sum(_count(place, one) for one in ours if not _is_so_far(one))
+    rows = {_identity(line) for one in ours if not _is_so_far(one) for line in _lines(place, one)}
     wanted = sum(_count(place, one) for one in place.listed(requests).objects.values())
-    old = max(one.updated for one in ours) < datetime.now(UTC) - RUNS_AT_MOST
-    state = "SUCCEEDED" if rows >= wanted > 0 else "CANCELLED" if old else "RUNNING"
+    now = datetime.now(UTC)
+    old = max(one.updated or now for one in ours) < now - RUNS_AT_MOST
+    state = "SUCCEEDED" if len(rows - {None}) >= wanted > 0 else "CANCELLED" if old else "RUNNING"
     return {
         "name": f"gs://{place.name}/{folder}",
         "displayName": display_name,

@@ -61,10 +61,17 @@ def _uri(part: Any) -> str | None:
     return None
 
 
-def held_image(row: Any) -> bytes:
+class Image(NamedTuple):
+    """An image, and its `mimeType`."""
+
+    content: bytes
+    kind: str
+
+
+def held_image(row: Any) -> Image:
     """The image in a row of a requests file. Raises `ValueError` where it holds none."""
     try:
-        data = next(part["inlineData"]["data"] for part in parts_of(row) if "inlineData" in part)
-        return base64.b64decode(data, validate=True)
+        held = next(part["inlineData"] for part in parts_of(row) if "inlineData" in part)
+        return Image(base64.b64decode(held["data"], validate=True), str(held["mimeType"]))
     except (StopIteration, LookupError, TypeError) as error:
         raise ValueError("a request without an image") from error

@@ -75,6 +75,7 @@ class Vertex:
     LETTER = "v"  # a key that begins with a digit may be read as a number there
     ACCOUNT = "GOOGLE_CLOUD_PROJECT and your credentials"
     WHOSE = "project"
+    CACHES = LIMITED = False
 
     def facts(self) -> dict[str, str]:
         """What a folder states, so that its batch is asked for where it is."""

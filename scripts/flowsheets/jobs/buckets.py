@@ -21,6 +21,12 @@ def proven(db: Database, bucket: str) -> bool:
 
 
 def prove(db: Database, bucket: str, batch: str, at: str) -> None:
-    """Note it, in the caller's transaction; the first time stays."""
-    row = (bucket, batch, at)
-    db.conn.execute("INSERT OR IGNORE INTO buckets VALUES (?, ?, ?)", row)
+    """Note the newest batch of which it is known, in the caller's transaction."""
+    found = db.execute("SELECT 1 FROM buckets WHERE bucket = ? AND batch >= ?", [bucket, batch])
+    if found.fetchone() is None:
+        db.conn.execute("INSERT OR REPLACE INTO buckets VALUES (?, ?, ?)", (bucket, batch, at))
+
+
+def disprove(db: Database, bucket: str, batch: str) -> None:
+    """The API could not write what came of this batch: what older ones proved is over."""
+    db.conn.execute("DELETE FROM buckets WHERE bucket = ? AND batch < ?", [bucket, batch])

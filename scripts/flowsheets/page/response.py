@@ -316,12 +316,20 @@ def _row_error(line: dict[str, Any]) -> Any:
     raise KeyError("error")
 
 
+def body_of(line: dict[str, Any]) -> dict[str, Any] | None:
+    """The response in a result line, which was billed; {} beside an error is none (Vertex AI)."""
+    body = line.get("response")
+    if not isinstance(body, dict) or (not body and (line.get("error") or line.get("status"))):
+        return None
+    return body
+
+
 def row_status(error: Any) -> Any:
     """The error in a row's status that is a text, `Bad Request: {"error": {…}}`; else as it is."""
     if not isinstance(error, str):
         return error
     try:
-        inner = orjson.loads(error.partition(":")[2])
+        inner = orjson.loads(error[max(error.find("{"), 0) :])
     except ValueError:
         inner = None
     if isinstance(inner, dict) and isinstance(inner.get("error"), dict):
@@ -329,6 +337,11 @@ def row_status(error: Any) -> Any:
     if isinstance(inner, dict) and inner.keys() & {"code", "message", "status"}:
         return inner
     return error
+
+
+def code_of_row(line: dict[str, Any]) -> int | None:
+    """The number of the error in a result line that has no response."""
+    return _rpc_code(row_status(line.get("error") or line.get("status")))
 
 
 def _row_failure(error: Any, cached: bool) -> Unread:
@@ -341,6 +354,11 @@ def _row_failure(error: Any, cached: bool) -> Unread:
     return Unread(f"row_error_{'' if code is None else code}", explain(error))
 
 
+def _grpc_name(text: str) -> str:
+    """Of `DEADLINE_EXCEEDED`, or of `DEADLINE_EXCEEDED: and what it means`."""
+    return text.partition(":")[0].strip().upper()
+
+
 def _rpc_code(error: Any) -> int | None:
     """The number of an error: given as such, as a text, or by its name."""
     names = {name: number for number, name in GRPC_CODES.items()}
@@ -350,6 +368,6 @@ def _rpc_code(error: Any) -> int | None:
             return value
         if isinstance(value, str) and re.fullmatch(r"\d{1,6}", value.strip(), re.ASCII):
             return int(value)
-        if isinstance(value, str) and value.strip().upper() in names:
-            return names[value.strip().upper()]
+        if isinstance(value, str) and (name := _grpc_name(value)) in names:
+            return names[name]
     return None
