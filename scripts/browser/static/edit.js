@@ -617,6 +617,11 @@ document.addEventListener("keydown", (event) => {
   does();
 });
 
+// A link leads away: what is typed is saved first.
+document.addEventListener("click", (event) => {
+  if (open && event.target.closest("a[href]")) keepOpen();
+}, { capture: true });
+
 function plainKey({ key, altKey, target }) {
   const item = itemOf(current);
   const onRow = item?.kind === "row" && (target.closest("#rows") || target === document.body);
