@@ -590,14 +590,19 @@ def test_a_page_is_not_half_saved_where_another_program_holds_jobs_db(ada: Sessi
 
 
 def test_a_row_that_was_lost_is_noted_by_the_save_that_is_sent_again(ada: Session) -> None:
-    desk = ada.desk()
-    page = corrected(desk, "person")
-    assert ada.post(desk, page).status_code == 200
-    set_columns(ada.station, 1, verified_path=None, verified_at=None, corrections_path=None)
-    assert ada.post(desk, page).status_code == 200
-    (row,) = ada.station.rows()
-    assert row["verified_path"].endswith("-page01.verified.json")
-    assert row["verified_at"] == saved(ada.station)["verified_by"]["verified_at"]
+    for text in ("person", "person again"):
+        desk = ada.desk()
+        page = corrected(desk, text)
+        before = ada.station.rows()[0]
+        with patch("flowsheets.index.saves.states.verify", side_effect=Problem("a", "b", "c")):
+            assert ada.post(desk, page).status_code == 503
+        assert saved(ada.station)["quadrants"][0]["entries"][0]["raw_text"] == text
+        assert ada.station.rows()[0]["verified_at"] == before["verified_at"]
+        assert ada.post(desk, page).status_code == 200
+        (row,) = ada.station.rows()
+        assert row["verified_path"].endswith("-page01.verified.json")
+        assert row["verified_at"] == saved(ada.station)["verified_by"]["verified_at"]
+        assert row["reviewer_id"] == "Ada L."
 
 
 def test_free_words_of_an_older_file_may_stay_as_a_note(read: Station) -> None:

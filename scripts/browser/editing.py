@@ -18,17 +18,16 @@ from urllib.parse import quote, unquote
 import orjson
 import pluggy
 from datasette import NotFound, Response
-from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from browser import front, hooks, sheet
-from browser.front import Row, rows
+from browser import desk, front, hooks, sheet
+from browser.front import rows
 from flowsheets import display, settings
 from flowsheets.errors import Problem
 from flowsheets.index import saves, tables, update
 from flowsheets.index.saves import Opened, Stale, Unfit, Wanted
 from flowsheets.jobs import database
-from flowsheets.page import corrections, shapes
+from flowsheets.page import shapes
 from flowsheets.page.schema import POSITIONS, Position
 from flowsheets.page.shapes import KeptPage
 from flowsheets.page.verified import NAME_LETTERS
@@ -98,7 +97,7 @@ class Editing:
             "reviewer": self.reviewer,
             "to_check": await next_to_check(db, name),
         }
-        desk = {
+        given = {
             "url": f"{SAVES}{quote(name)}",
             "token": self.token,
             "store": f"{_short(str(data_root.resolve()))}/{name}",
@@ -106,11 +105,14 @@ class Editing:
             "blocks": {block["position"]: block["title"] for block in found["blocks"]}
             or sheet.IN_WORDS,
             "places": await sheet.places(db, name),
-            "opened": as_shown(opened),
-            "second": second_in_words(found["second"]["of_row"]),
+            "opened": desk.as_shown(opened),
+            "second": desk.second_in_words(found["second"]["of_row"]),
+            "elsewhere": desk.elsewhere_in_words(found["second"]),
             "next": shown["to_check"] and hooks.page_url(shown["to_check"]),
         }
-        return await hooks._html(datasette, request, "edit.html", shown | {"desk": in_html(desk)})
+        return await hooks._html(
+            datasette, request, "edit.html", shown | {"desk": desk.in_html(given)}
+        )
 
     async def _save(self, datasette: Any, request: Any) -> Any:
         if refusal := self._refusal(request):
@@ -134,7 +136,7 @@ class Editing:
         except Stale as stale:
             who = stale.opened.by or "another person"
             said = f"{who} saved this page meanwhile; nothing of it was overwritten."
-            return _json(409, {"error": said, "opened": as_shown(stale.opened)})
+            return _json(409, {"error": said, "opened": desk.as_shown(stale.opened)})
         except Problem as problem:
             return _error(507 if "cannot be written" in problem.message else 503, _said(problem))
         note = await self._index(config, page)
@@ -219,60 +221,6 @@ async def next_to_check(db: Any, name: str) -> str | None:
         {"page": name},
     )
     return str(found[0]["page"]) if found else None
-
-
-def as_shown(opened: Opened) -> Row:
-    """A page as the browser has it: each row with what the model read, and what it read later."""
-    read = corrections.pairs(opened.model, opened.page)
-    later = corrections.pairs(opened.newer, opened.page) if opened.newer else {}
-    page = opened.page.model_dump(mode="json")
-    for quadrant in page["quadrants"]:
-        beside = read[quadrant["position"]]
-        after = later.get(quadrant["position"], [])
-        for number, entry in enumerate(quadrant["entries"]):
-            entry["read"] = _row(beside[number].model)
-            entry["later"] = _row(after[number].model) if after else None
-    kept = ("page_date_raw", "quadrants", "comments_raw", "oddities")
-    return {
-        "page": {name: page[name] for name in kept},
-        "version": opened.version,
-        "status": opened.status,
-        "checked": opened.checked,
-        "by": opened.by,
-        "at": opened.at,
-        "newer": opened.newer is not None,
-        "problem": opened.problem,
-    }
-
-
-def second_in_words(of_row: dict[str, list[Row]]) -> dict[str, list[str]]:
-    """What second readers have on a row, by the row's name inside its page's address."""
-    return {anchor: [_differs(one) for one in readers] for anchor, readers in of_row.items()}
-
-
-def _differs(one: Row) -> str:
-    if one["lacks"]:
-        return f"{one['model']} has no such row"
-    said = [
-        f"“{one['text']}”" if one["text"] is not None else "",
-        f"on row {one['row']}" if one["row"] is not None else "",
-        f"type {one['type']}" if one["type"] else "",
-    ]
-    return f"{one['model']} has {', '.join(filter(None, said))}"
-
-
-def in_html(data: Any) -> Markup:
-    """Data as JSON inside a page: no text of it ends the element that it is in."""
-    text = orjson.dumps(data, default=list).decode()
-    for sign in "<>&":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return Markup(text)
-
-
-def _row(entry: Any) -> Row | None:
-    if entry is None:
-        return None
-    return {name: getattr(entry, name) for name in (*corrections.OF_ROW, "confidence")}
 
 
 def _open(data_root: Path, page: PageId) -> Opened:

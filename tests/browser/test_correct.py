@@ -423,6 +423,18 @@ def test_undo_takes_back_what_is_typed_and_no_more(ada: Page, own: Station) -> N
     assert texts(saved(own, CHANGED), 2)[:2] == ["saved first", "typed then"]
 
 
+def test_a_link_that_is_followed_saves_what_is_typed(ada: Page, own: Station) -> None:
+    ada.goto(f"{CHANGED}#bottom_right-00")
+    press(ada, "Enter")
+    ada.get_by_label("As written").fill("typed, and left")
+    ada.get_by_role("link", name="Next →").click()
+    ada.wait_for_url(f"**{BOTH}")
+    ada.goto(CHANGED)
+    expect(line(ada, "bottom_right-00")).to_contain_text("typed, and left")
+    expect(ada.get_by_text("was not saved")).to_have_count(0)
+    assert texts(saved(own, CHANGED), 3)[0] == "typed, and left"
+
+
 @pytest.mark.parametrize("size", [(1024, 768), (768, 1024)])
 def test_on_a_tablet_a_row_is_corrected_by_touch(
     own: Station, hers: str, tabs: Tabs, size: tuple[int, int]
@@ -449,6 +461,9 @@ def test_what_a_second_reader_has_is_shown_beside_the_row(ada: Page) -> None:
     ada.goto(READ_TWICE)
     expect(line(ada, "top_left-00")).to_contain_text("gemini-second+low has “<script>")
     expect(line(ada, "top_left-00").get_by_role("button")).to_be_focused()
+    expect(ada.locator("[data-item='date']")).to_contain_text("reads the date as “3/7/91”")
+    more = ada.get_by_role("list", name="Second readings of Top left")
+    expect(more).to_contain_text("gemini-second+low alone reads row 20")
 
 
 def test_a_screen_reader_has_names_for_all_that_can_be_corrected(ada: Page) -> None:

@@ -96,7 +96,7 @@ const itemOf = (name) => seen().find((item) => item.name === name);
 function render() {
   lines.clear();
   const page = state.page;
-  const parts = [line({ name: "date", kind: "date" }, "Date", page.page_date_raw ?? "no date")];
+  const parts = [line({ name: "date", kind: "date" }, "Date", page.page_date_raw ?? "no date", { badges: desk.elsewhere.date.map((text) => el("span", { class: "read" }, text)) })];
   for (const block of page.quadrants) parts.push(section(block));
   parts.push(line({ name: "comments", kind: "comments" }, "Comments", page.comments_raw ?? "none", { verbatim: true }));
   if (page.oddities.length) parts.push(oddities(page.oddities, "Elsewhere on the page"));
@@ -122,7 +122,8 @@ function section(block) {
   }
   const adds = block.entries.length ? null : button("Add a row", () => addRow(position, null), { class: "add" });
   return el("section", { class: checked ? "block checked" : "block", "aria-label": title }, head,
-    block.oddities.length ? oddities(block.oddities, `Oddities of ${title}`) : null, list, adds);
+    block.oddities.length ? oddities(block.oddities, `Oddities of ${title}`) : null,
+    desk.elsewhere[position] ? oddities(desk.elsewhere[position], `Second readings of ${title}`) : null, list, adds);
 }
 
 const oddities = (texts, label) => el("ul", { class: "odd", "aria-label": label }, ...texts.map((text) => el("li", {}, text)));
@@ -615,6 +616,11 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   does();
 });
+
+// A link leads away: what is typed is saved first.
+document.addEventListener("click", (event) => {
+  if (open && event.target.closest("a[href]")) keepOpen();
+}, { capture: true });
 
 function plainKey({ key, altKey, target }) {
   const item = itemOf(current);

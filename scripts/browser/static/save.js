@@ -3,6 +3,7 @@ import { plain } from "./page.js";
 
 const AGAIN_MS = 4000; // between two tries while the server cannot be reached
 const PATIENCE_MS = 20000;
+const OUTLIVES = 20_000; // letters of a body that Chromium sends although its page is left: 64 kB
 
 const asText = (page) => JSON.stringify(plain(page));
 
@@ -59,7 +60,7 @@ export class Saver {
     let response, said;
     try {
       response = await fetch(this.desk.url, {
-        method: "POST", body, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS),
+        method: "POST", body, cache: "no-store", keepalive: body.length < OUTLIVES, signal: AbortSignal.timeout(PATIENCE_MS),
         headers: { "content-type": "application/json", "x-flowsheets-token": this.desk.token },
       });
       said = await response.json();

@@ -106,9 +106,9 @@ def _save(
     if before.version != wanted.version:
         if (status, wanted.checked) != (before.status, before.checked) or not _same(wanted, before):
             raise Stale(before)
-        if sources.row["at"] or not before.at:
-            return before  # it was saved, and the response was lost
-        _note(jobs_db, page, place.path, before.by or reviewer, before.at)  # and so was the row
+        # It was saved, and the response was lost, maybe with the row.
+        if before.at and before.by == reviewer and _moment(sources.row["at"]) != _moment(before.at):
+            _note(jobs_db, page, place.path, reviewer, before.at)
         return before
     at = max(datetime.now(UTC), (_moment(before.at) or texts.LONG_AGO) + PAST)
     content = verified.Save(wanted.page, wanted.checked, status, reviewer, at)

@@ -101,7 +101,10 @@ def connect(data_root: Path, wait: int = BUSY_SECONDS) -> Database:
     try:
         if not path.exists():  # SQLite would make it without the group's right to write
             path.touch(mode=0o666)
-        _waited.clear() if wait > QUIET_SECONDS else _waited.set()
+        if wait > QUIET_SECONDS:
+            _waited.clear()
+        else:
+            _waited.set()
         db = Database(sqlite3.connect(path, timeout=wait))
         # Before anything is paid for or moved: 20 ms for 16,000 pages.
         if (found := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
