@@ -216,7 +216,7 @@ test-browser: | $(installed) $(emulator) $(browser) $(chromium) ## make browse i
 	    $$root apt-get update -qq >&2 && \
 	    $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >&2; \
 	} || { echo "Error: chromium: is not there, and apt-get cannot install it. Install it, then make test-browser" >&2; exit 1; }
-	@$(venv) -m pytest -n0 tests/browser
+	@$(venv) -m pytest tests/browser
 
 $(mutants): tests/mutants/requirements.txt $(installed)
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $< >&2

@@ -21,7 +21,7 @@ from flowsheets.accuracy.readings import Readings
 from flowsheets.accuracy.truth import Truth
 from flowsheets.errors import Command, OneOf, Problem, warn
 from flowsheets.index import texts
-from flowsheets.jobs import database
+from flowsheets.jobs import database, states
 
 
 @click.command(cls=Command)
@@ -50,13 +50,17 @@ class _Known(NamedTuple):
 
 def _known(data_root: Path, folder: Path) -> _Known:
     saved: dict[str, Path] = {}
-    for page, (path, problem) in texts.saved(database.connect(data_root), data_root).items():
+    db = database.connect(data_root)
+    for page, (path, problem) in texts.saved(db, data_root).items():
         if path:
             saved[paths.page_name(page)] = path
         else:
             warn(f"{page}: not counted. {problem}")
     found = truth.gather(data_root, saved, sample.read(sample.file(data_root)))
-    asked = partial.gather(data_root, lambda: readings.names(folder), found.unusable)
+    registered = map(paths.page_name, states.all_pages(db))
+    asked = partial.gather(
+        data_root, lambda: readings.names(folder), list(registered), found.unusable
+    )
     return _Known(found, asked)
 
 

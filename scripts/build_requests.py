@@ -103,9 +103,9 @@ def _write_folders(db: Database, config: Settings, pages: list[PageId], basis: B
 
 
 def _proven(db: Database, config: Settings, limit: int, paused: Container[PageId]) -> int:
-    """How many of the pages that wait the bucket may take."""
+    """How many of the pages that wait the bucket may take; where none waits, none is refused."""
     pages = states.choose(db, config.data_root, limit, config.max_attempts, paused).waiting
-    return min(limit, proof.pages_allowed(db, config.data_root, len(pages)))
+    return min(limit, proof.pages_allowed(db, config.data_root, len(pages))) if pages else limit
 
 
 def _say_the_cost(db: Database, config: Settings, pages: int, basis: Basis) -> None:

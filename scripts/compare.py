@@ -17,6 +17,7 @@ from sqlite_utils import Database
 
 from flowsheets import lock, paths, settings
 from flowsheets.accuracy import sample, truth
+from flowsheets.accuracy.table import SAYS
 from flowsheets.accuracy.truth import TruthPage
 from flowsheets.batch import aside, budget, compare, comparison, draw, letters, proof, verdict
 from flowsheets.batch.compare import Way
@@ -25,10 +26,12 @@ from flowsheets.batch.folder import Batch, batch_folders, load_batch, new_name
 from flowsheets.batch.letters import Setting
 from flowsheets.errors import Command, Count, Problem, raise_all
 from flowsheets.gemini import door
+from flowsheets.gemini.client import ApiProblem
 from flowsheets.index import texts
 from flowsheets.jobs import database, states
 from flowsheets.money import estimate, prices
 from flowsheets.money.estimate import Basis
+from flowsheets.page.shapes import KeptPage
 from flowsheets.paths import PageId
 from flowsheets.settings import Settings
 
@@ -72,8 +75,8 @@ def _go_on_or_begin(db: Database, config: Settings, limit: int) -> None:
 def _of_settings(db: Database, config: Settings, limit: int, asked: list[Setting]) -> None:
     others = comparison.all_of(config)
     if under_way := _under_way(others):
-        if under_way.given != {one.letter: one.given for one in asked}:
-            raise _another(under_way.folder, str(under_way))
+        if under_way[0].given != {one.letter: one.given for one in asked}:
+            raise _another(under_way[0].folder, str(under_way[0]))
         _go_on_with_settings(under_way, db, config)
         return
     both = _both_modes(config)
@@ -93,8 +96,9 @@ def _another(folder: object, what: str) -> Problem:
     return Problem("compare", f"one of {what} is under way", fix)
 
 
-def _under_way(others: list[Comparison]) -> Comparison | None:
-    return next((one for one in reversed(others) if one.open), None)
+def _under_way(others: list[Comparison]) -> list[Comparison]:
+    """Of the same settings, each with other pages."""
+    return [one for one in others if one.open]
 
 
 def _same(others: list[Comparison], facts: object) -> list[Comparison]:
@@ -109,7 +113,7 @@ def _begin_with_settings(
     limit: int,
     done: list[Comparison],
     others: list[Comparison],
-) -> Comparison:
+) -> list[Comparison]:
     door.now().check("batch")
     proof.refuse_unproven(db)
     known = {page for one in done for page in one.pages}
@@ -120,21 +124,32 @@ def _begin_with_settings(
     if not drawn.pages:
         more = "more " if done else ""
         raise Problem("compare", f"no {more}page has an image", "make render, or a smaller LIMIT")
-    before = comparison.read_before(others, asked, drawn.pages, config.data_root)
-    new = [one for one in asked if one.letter not in before]
-    budget.hold_each(db, config, len(drawn.pages), [(one.config, one.mode) for one in new])
+    parts = comparison.in_parts(others, asked, drawn.pages, config.data_root)
+    new = {  # letter -> pages that it has not read before
+        one.letter: sum(len(part.pages) for part in parts if one.letter not in part.before)
+        for one in asked
+    }
+    paying = [one for one in asked if new[one.letter]]
+    budget.hold_each(db, config, [(one.config, one.mode, new[one.letter]) for one in paying])
     click.echo(str(drawn))
-    if before:
-        click.echo(f"read before, and not asked for again: {', '.join(before)}")
-    if new:
-        click.echo(_estimate_of_settings(db, new, len(drawn.pages)))
-    return comparison.begin(config, asked, drawn.pages, limit, before)
+    if before := [
+        f"{one}, {len(drawn.pages) - new[one]} pages" for one in new if new[one] < len(drawn.pages)
+    ]:
+        click.echo(f"read before, and not asked for again: {'; '.join(before)}")
+    if paying:
+        click.echo(_estimate_of_settings(db, paying, new))
+    begun: list[Comparison] = []
+    for part in parts:  # the last one has what LIMIT asks for beyond the pages there are
+        own = len(part.pages) if part is not parts[-1] else limit - sum(one.limit for one in begun)
+        begun.append(comparison.begin(config, asked, part.pages, own, part.before))
+    return begun
 
 
-def _estimate_of_settings(db: Database, asked: list[Setting], pages: int) -> str:
+def _estimate_of_settings(db: Database, asked: list[Setting], new: dict[str, int]) -> str:
+    pages = max(new.values())
     bases = [(one, estimate.basis(db, one.config)) for one in asked]
     costs = {
-        one.letter: estimate.cost(one.config.model, one.mode, pages, basis.usual)
+        one.letter: estimate.cost(one.config.model, one.mode, new[one.letter], basis.usual)
         for one, basis in bases
     }
     known = {letter: usd for letter, usd in costs.items() if usd is not None}
@@ -148,9 +163,13 @@ def _estimate_of_settings(db: Database, asked: list[Setting], pages: int) -> str
     )
 
 
-def _go_on_with_settings(one: Comparison, db: Database, config: Settings) -> None:
-    problems = comparison.go_on(one, db)
-    _show_settings(_same(comparison.all_of(config), one.facts), db, config)
+def _go_on_with_settings(some: list[Comparison], db: Database, config: Settings) -> None:
+    problems: list[Problem] = []
+    for one in some:
+        problems += comparison.go_on(one, db)
+        if any(isinstance(p, ApiProblem) and p.everywhere for p in problems):
+            break  # any call would meet it
+    _show_settings(_same(comparison.all_of(config), some[-1].facts), db, config)
     raise_all(problems)
 
 
@@ -160,18 +179,39 @@ def _show_settings(rounds: list[Comparison], db: Database, config: Settings) -> 
     known = {p: one for p, one in _truth(db, config.data_root).items() if p in pages}
     waiting = sum(1 for _ in states.waiting(db, config.max_attempts))
     places = ", ".join(str(one.folder) for one in rounds)
-    kinds = Counter(one.kind for one in known.values())
-    said = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    click.echo(f"{len(pages)} pages of {places}; with truth: {said or 'none'}")
-    pages_of_truth = {page: one.page for page, one in known.items()}
-    lines = [*verdict.legend(came), *verdict.table(came, pages_of_truth, waiting)]
-    for line in (*lines, *verdict.remarks(came)):
+    click.echo(f"{len(pages)} pages of {places}; with truth: {_truth_line(known)}")
+    first, *others = _by_kind(known) or [("", {})]
+    for line in (*verdict.legend(came), *verdict.table(came, first[1], waiting)):
+        click.echo(line)
+    for kind, of_kind in others:
+        click.echo(f"apart, {len(of_kind)} pages of truth: {SAYS[kind]}")
+        for line in verdict.table_of_truth(came, of_kind):
+            click.echo(line)
+    for line in verdict.remarks(came):
         click.echo(line)
     if any(one.open for one in rounds):
         click.echo("Next: make compare, to finish")
         return
-    click.echo(f"{verdict.sentence(came, pages_of_truth)}.")
+    click.echo(f"{verdict.sentence(came, first[1])}.")
     click.echo("To compare these settings anew, remove that folder; for more pages, a larger LIMIT")
+
+
+def _truth_line(known: dict[PageId, TruthPage]) -> str:
+    kinds = Counter(one.kind for one in known.values())
+    said = ", ".join(f"{kinds[kind]} {kind}" for kind in truth.KINDS if kinds[kind])
+    return f"{said}; digest {truth.digest(known.values())[:16]}" if known else "none"
+
+
+def _by_kind(known: dict[PageId, TruthPage]) -> list[tuple[str, dict[PageId, KeptPage]]]:
+    """The truth of each kind, what leads the eye least first: it is what the sentence goes by.
+
+    A single page settles nothing, and so does not go before several of the next kind.
+    """
+    found = [
+        (kind, {page: one.page for page, one in known.items() if one.kind == kind})
+        for kind in truth.KINDS
+    ]
+    return sorted((one for one in found if one[1]), key=lambda one: len(one[1]) == 1)
 
 
 def _truth(db: Database, data_root: Path) -> dict[PageId, TruthPage]:
@@ -217,7 +257,7 @@ def _estimate(config: Settings, pages: int, basis: Basis) -> str:
 
 def _go_on(batch: Batch, db: Database, config: Settings) -> bool:
     """One step further; whether all answers are there."""
-    aside.send(batch, config, NAME)
+    aside.send(batch, db, config, NAME)
     compare.ask_now(batch, db)
     if aside.go_on(batch, db, config, NAME):
         return True

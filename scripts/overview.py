@@ -8,7 +8,6 @@ As JSON it is for scripts: one object, dollars as numbers, times in hours and IS
 import json
 import shutil
 from collections import Counter
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -151,22 +150,28 @@ def _open_batches(db: Database, data_root: Path, quietly: bool = False) -> list[
 def _show_outlook(found: Outlook, batches: list[Batch]) -> None:
     """Age of the oldest batch, pace and day of completion, where there is a pace or a batch."""
     parts = []
-    if (oldest := _oldest(batches)) is not None:
-        parts.append(f"oldest batch {oldest:.0f} h of {_hours(watch.DEADLINE):.0f}")
+    if oldest := _oldest(batches):
+        parts.append(f"oldest batch {_age(oldest):.0f} h of {_deadline(oldest):.0f}")
     if found.left and found.a_day:
         parts.append(f"{found.a_day:,.0f} pages a day, done on {found.done_on or 'no day'}")
     if parts:
         click.echo("; ".join(parts))
 
 
-def _oldest(batches: list[Batch]) -> float | None:
-    """Hours since the oldest batch that the API still works on was created."""
-    ages = [watch.age(one) for one in batches if one.bound and not one.operation.ended]
-    return round(_hours(max(ages)), 1) if ages else None
+def _oldest(batches: list[Batch]) -> Batch | None:
+    """The oldest batch that the API still works on."""
+    out = [one for one in batches if one.bound and not one.operation.ended]
+    return max(out, key=watch.age, default=None)
 
 
-def _hours(time: timedelta) -> float:
-    return time / timedelta(hours=1)
+def _age(batch: Batch) -> float:
+    """Hours since it was created."""
+    return round(watch.hours(watch.age(batch)), 1)
+
+
+def _deadline(batch: Batch) -> float:
+    """Hours after which the API gives it up."""
+    return watch.hours(batch.door.ROOM.given_up)
 
 
 def _as_json(db: Database, config: Settings, counts: dict[str, int]) -> dict[str, Any]:
@@ -174,6 +179,7 @@ def _as_json(db: Database, config: Settings, counts: dict[str, int]) -> dict[str
     batches = _open_batches(db, config.data_root)
     found = outlook.of(db, config)
     in_all = outlook.usd_in_all(db, config, found.left)
+    oldest = _oldest(batches)
     usd, _, without = usage.spent(db)
     return {
         "pages": counts,
@@ -185,9 +191,9 @@ def _as_json(db: Database, config: Settings, counts: dict[str, int]) -> dict[str
         "left": found.left,
         "pages_a_day": round(found.a_day, 1) if found.a_day else None,
         "done_on": found.done_on.isoformat() if found.done_on else None,
-        "usd_in_all": None if in_all is None else round(float(in_all), 2),
-        "oldest_batch_hours": _oldest(batches),
-        "deadline_hours": _hours(watch.DEADLINE),
+        "usd_in_all": None if in_all is None else round(float(in_all), 6),
+        "oldest_batch_hours": _age(oldest) if oldest else None,
+        "deadline_hours": _deadline(oldest) if oldest else None,
         "batches": [_batch_as_json(batch) for batch in batches],
     }
 
@@ -201,7 +207,7 @@ def _batch_as_json(batch: Batch) -> dict[str, Any]:
         "done": operation.done,
         "failed": operation.failed,
         "status": operation.state if batch.batch_id else batch.state.upper(),
-        "hours": round(_hours(watch.age(batch)), 1) if batch.batch_id else None,
+        "hours": _age(batch) if batch.batch_id else None,
         "trouble": _trouble(batch),
     }
 

@@ -73,6 +73,7 @@ class Run:
         while self._do(now, next_step := plan.next_step(now.state, now.limits, now.page)):
             now = self._look()
         self._draw(plan.draw_ahead(now.state, now.limits, now.page))
+        self._miss_the_scans()
         self._tell(next_step)
 
     def _look(self) -> Situation:
@@ -90,7 +91,8 @@ class Run:
                 return self._draw(next_step.pages) > 0
             case "build":
                 self._run("build_requests.py", "--limit", str(next_step.pages))
-                return self._look().unsent is not None
+                then = self._look()  # a page whose image was gone is pending again
+                return then.unsent is not None or then.state.undrawn > now.state.undrawn
             case "send":
                 return self._send(now)
             case "give_back":
@@ -142,15 +144,22 @@ class Run:
         with lock.jobs_held(self.config.data_root):
             return situation.give_back(self.db, now.unsent.folder) > 0
 
+    def _miss_the_scans(self) -> None:
+        """A PDF that is gone keeps nobody waiting; all of them are a disk that is not there."""
+        root = self.config.scans_root
+        if states.undrawn(self.db) and not root.is_dir():
+            what, fix = f"{root} is not a folder", "Put the PDFs there, or set SCANS_ROOT"
+            self.problems.append(Problem("SCANS_ROOT", what, fix))
+
     # --- what is said ---------------------------------------------------------------------------
 
     def _tell(self, last: Step) -> None:
+        if said := self._did():  # before a command of yours may take its time
+            click.echo(f"{said}; {outlook.line(self.db, self.config)}")
         now = situation.look(self.db, self.config)
         found = watch.alerts(self.db, self.config, now, self.problems)
         judged = watch.KINDS - ({"key"} if self._asked_nothing() else set())
         alarm.tell(self.db, found, judged, self.config.alert_cmd)
-        if said := self._did():
-            click.echo(f"{said}; {outlook.line(self.db, self.config)}")
         if sys.stdout.isatty():  # cron has heard enough
             self._say_why_no_more(last)
 

@@ -6,21 +6,23 @@ The calendar on stdout, and as simulation/calendar.svg under DATA_ROOT. Asks no 
 nothing else. The `world` is what the API does, as `batch/course.py` lists it.
 """
 
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import click
 from sqlite_utils import Database
 
 from flowsheets import files, paths, settings
 from flowsheets.batch import calendar, plan, simulation, situation
-from flowsheets.batch.course import Course, World
+from flowsheets.batch.course import SHARES, Course, World
 from flowsheets.batch.plan import Limits, PageSize
 from flowsheets.errors import Command, Count, OneOf, Problem
+from flowsheets.gemini.room import DEVELOPER
 from flowsheets.jobs import database
 from flowsheets.money import estimate, prices, usage
 from flowsheets.settings import Settings
 
 PAGES = 16_000
+MOST_PAGES = 10_000_000  # half a minute of computing
 
 
 @click.command(cls=Command)
@@ -31,6 +33,8 @@ PAGES = 16_000
 def main(pages: int, tier: str, seed: int, words: str) -> None:
     """Simulate a run over so many pages."""
     config = settings.load()
+    if pages > MOST_PAGES:
+        raise Problem("PAGES", f"{pages:,} is more than {MOST_PAGES:,}", "Give PAGES=1000000")
     world = _world(words)
     basis = estimate.basis(_books(config), config)
     usd = estimate.cost(config.model, "batch", 1, basis.usual)
@@ -65,10 +69,15 @@ def _books(config: Settings) -> Database:
 
 
 def _limits(config: Settings, tier: str) -> Limits:
-    """The settings' limits, in that tier; MAX_ENQUEUED_TOKENS is of the tier that is set."""
-    limits = situation.limits(config)
-    return (
-        limits if tier == str(config.tier) else replace(limits, tokens=plan.TIER_TOKENS[int(tier)])
+    """The settings' limits, in that tier of the Developer API.
+
+    MAX_ENQUEUED_TOKENS is of the tier that is set.
+    """
+    own = config.max_enqueued_tokens if tier == str(config.tier) else None
+    return Limits(
+        tokens=own or DEVELOPER.tokens[int(tier)],
+        batch_pages=config.batch_pages,
+        usd=config.max_usd,
     )
 
 
@@ -82,8 +91,9 @@ def _world(words: str) -> World:
             number = float(value)
         except ValueError:
             number = -1.0
-        if name not in kinds or not 0 <= number < 1e12:
-            raise Problem("WORLD", f"{word!r} is unknown", f"Give NAME=NUMBER: {', '.join(kinds)}")
+        if name not in kinds or not 0 <= number <= (1 if name in SHARES else 1e12):
+            known = f"Give NAME=NUMBER: {', '.join(kinds)}"
+            raise Problem("WORLD", f"{word!r} is unknown", known)
         given[name] = int(number) if kinds[name] in (int, "int") else number
     if given.get("pages_a_second") == 0 or given.get("bytes_a_second") == 0:
         raise Problem("WORLD", "nothing would ever be drawn or uploaded", "Give a speed above 0")
@@ -113,7 +123,8 @@ def _show(courses: dict[str, Course], shown: str, pages: int) -> None:
 
 def _in_words(course: Course) -> str:
     if course.stopped:
-        return f"stops after {course.hours / 24:,.1f} days ({course.stopped})"
+        why = plan.IN_WORDS.get(course.stopped, course.stopped)
+        return f"stops after {course.hours / 24:,.1f} days ({why})"
     lost = f", {course.out_of_tries:,} of them failed" if course.out_of_tries else ""
     return f"{course.hours / 24:,.1f} days{lost}"
 

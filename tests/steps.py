@@ -37,6 +37,12 @@ def watch() -> "Fate | None":
     return _watched
 
 
+def _full() -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    return error
+
+
 class Fate:
     """`left`: steps until it comes; 0 or less once it came."""
 
@@ -98,12 +104,12 @@ class Fate:
         class Connection(sqlite3.Connection):
             def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
                 if sql.split(None, 1)[0].upper() in _WRITES and met("kill", "full", "copy"):
-                    raise sqlite3.OperationalError("database or disk is full")
+                    raise _full()
                 return super().execute(sql, *arguments)
 
             def executemany(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
                 if met("kill", "full", "copy"):
-                    raise sqlite3.OperationalError("database or disk is full")
+                    raise _full()
                 return super().executemany(sql, *arguments)
 
         connect = sqlite3.connect

@@ -131,6 +131,32 @@ def test_a_page_counts_once_a_reviewer_has_put_a_name_there(station: Station) ->
     assert "not counted, without a reviewer's name: 3 (" in station.good("accuracy")
 
 
+@pytest.mark.parametrize(
+    "by", [True, ["Ada L."], {"real_name": True}, {"real_name": {"first": "Ada"}}, {"user_id": 0}]
+)
+def test_what_is_not_a_name_names_nobody(station: Station, by: Any) -> None:
+    both(station, 1, *TEXTS)
+    truth(station, 1, sheet(*rows(*TEXTS)), by)
+    assert "has a reviewer's name" in station.error("accuracy")
+
+
+def test_a_row_that_a_person_added_needs_no_confidence_and_null_is_not_typed(
+    station: Station,
+) -> None:
+    page = sheet(*rows(*TEXTS))
+    entries = page["quadrants"][0]["entries"]
+    del entries[0]["confidence"]
+    entries[1]["confidence"] = None
+    entries[3]["raw_text"] = None
+    truth(station, 1, page)
+    put(station, 1, sheet(*rows(*TEXTS)))
+    found = report(station)
+    assert found["truth"]["unusable"] == {}
+    assert found["truth"]["pages"][0]["untyped_rows"] == 1
+    assert found["sections"][0]["figures"]["row_text"]["n"] == 3
+    assert found["sections"][0]["figures"]["row_text"]["value"] == 1
+
+
 def test_without_a_name_anywhere_one_line_says_where_to_put_it(station: Station) -> None:
     put(station, 1, sheet(*rows(*TEXTS)))
     assert "make truth" in station.error("accuracy")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from flowsheets import settings
 from flowsheets.batch import build
+from flowsheets.gemini.room import DEVELOPER
 from flowsheets.paths import PageId
 from station import PDF, Station
 
@@ -100,7 +101,8 @@ def test_splitting_loses_no_page_and_keeps_both_limits(
     sizes: list[int], most_pages: int, most_bytes: int
 ) -> None:
     sized = [(PageId(string.ascii_letters[n], n + 1), size) for n, size in enumerate(sizes[:52])]
-    made = list(build.split(sized, most_pages, most_bytes))
+    room = DEVELOPER._replace(batch_bytes=most_bytes)
+    made = list(build.split(sized, most_pages, room))
     assert [page for part in made for page in part] == [page for page, _ in sized]
     by_page = dict(sized)
     for part in made:
@@ -117,7 +119,7 @@ def test_pages_of_more_than_the_api_takes_in_one_file_go_in_more_than_one(
     build_unsent(station)
     counts = [len((f / "manifest.jsonl").read_text().splitlines()) for f in station.folders()]
     assert counts == [2, 2]
-    assert 1_800_000_000 < build.FILE_BYTES < 2_000_000_000
+    assert 1_800_000_000 < DEVELOPER.batch_bytes < 2_000_000_000
 
 
 def test_a_page_counts_with_no_less_than_its_line_has(station: Station) -> None:

@@ -11,6 +11,8 @@ from sqlite_utils import Database
 
 from emulator_process import Emulator, wait_for
 from flowsheets import paths
+from flowsheets.batch import draw
+from flowsheets.jobs import database
 from flowsheets.page import prompts, request
 from flowsheets.paths import PageId
 from forked import commands
@@ -126,7 +128,7 @@ def test_what_a_setting_has_read_before_is_not_asked_for_again(
     finished(online, "LIMIT=2", "A=", "B=WAY=realtime", "C=GEMINI_MODEL=gpt-5")
     before = len(emulator.ledger()["answers"])
     first = online.good("compare", "LIMIT=2", "A=WAY=realtime", LOW, "C=")
-    assert "read before, and not asked for again: A, C" in first
+    assert "read before, and not asked for again: A, 2 pages; C, 2 pages" in first
     assert "estimate: 2 pages under 1 setting, about $0.0358 (B $0.0358)" in first
     said = finished(online)
     assert [words[0] for words in table(said).values()] == ["2", "2", "2"]
@@ -140,6 +142,69 @@ def test_what_a_setting_has_read_before_is_not_asked_for_again(
     monkeypatch.setattr(prompts, "today", lambda: "another prompt")
     monkeypatch.setattr(request, "prompt", lambda: "Another prompt.")
     assert "read before" not in online.good("compare", "LIMIT=2", "A=WAY=realtime", LOW, "C=")
+
+
+def test_of_more_pages_those_that_a_setting_has_read_before_are_not_asked_for_again(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(5, "some.pdf")
+    finished(online, "LIMIT=1", "A=", LOW)
+    finished(online, "LIMIT=3", "A=", LOW)
+    before = len(emulator.ledger()["answers"])
+    first = online.good("compare", "LIMIT=5", "A=", "C=GEMINI_MODEL=gemini-3.8-flash")
+    assert "read before, and not asked for again: A, 3 pages" in first
+    assert "estimate: 5 pages under 2 settings" in first
+    said = finished(online)
+    assert said.startswith("5 pages of ")
+    assert {letter: words[0] for letter, words in table(said).items()} == {"A": "5", "C": "5"}
+    assert answered(emulator, before) == {
+        ("batch", "gemini-3.1-pro-preview"): 2,
+        ("batch", "gemini-3.8-flash"): 5,
+    }
+    same = online.good("compare", "LIMIT=5", "A=", "C=GEMINI_MODEL=gemini-3.8-flash")
+    assert same == said
+
+
+def test_pages_drawn_in_steps_are_those_drawn_at_once(station: Station) -> None:
+    for pdf, pages in (("1990/1990-04apr0106.pdf", 6), ("1991/1991-05may0106.pdf", 3)):
+        station.rendered(pages, pdf)
+    db = database.connect(station.data)
+    truth = [PageId("1990/1990-04apr0106.pdf", 4)]
+
+    def drawn(limit: int, known: list[PageId]) -> list[PageId]:
+        return draw.pages(db, station.data, limit, 3, with_truth=truth, known=known).pages
+
+    whole = drawn(9, [])
+    assert whole[0] == truth[0]
+    for size in range(1, 9):
+        first = drawn(size, [])
+        assert first + drawn(9 - size, first) == whole
+    db.close()
+
+
+def test_the_limit_on_dollars_counts_what_is_new_for_each_setting(online: Station) -> None:
+    online.rendered(4, "held.pdf")
+    finished(online, "LIMIT=2", "A=", LOW)
+    more = ("LIMIT=4", "A=", "C=GEMINI_THINKING=medium")  # A 2 pages, C 4: 6 x $0.199
+    assert "may cost up to $1.19, the limit is $1.18" in online.error(
+        "compare", *more, MAX_USD="1.18"
+    )
+    online.good("compare", *more, MAX_USD="1.20")
+
+
+def test_a_limit_that_was_lowered_holds_for_what_was_not_sent_yet(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(2, "lowered.pdf")
+    before = len(emulator.ledger()["answers"])
+    letters = ("LIMIT=2", "A=", "B=WAY=realtime")
+    online.make("compare", *letters, GOOGLE_GEMINI_BASE_URL="http://127.0.0.1:9")
+    done = online.make("compare", MAX_USD="0.01")
+    assert done.returncode == 1
+    assert "2 pages may cost up to $0.398, the limit is $0.0100" in done.stderr
+    assert "2 pages may cost up to $0.796, the limit is $0.0100" in done.stderr
+    assert len(emulator.ledger()["answers"]) == before
+    assert table(finished(online, MAX_USD="1.20"))["B"][0] == "2"
 
 
 def test_while_one_is_under_way_no_other_begins_and_its_own_file_says_what_it_asks(
@@ -256,6 +321,25 @@ def test_pages_with_truth_come_first_and_are_scored(online: Station, emulator: E
     assert said.splitlines()[-2].startswith("C is the cheapest setting whose CER is as good")
     rows = table(first)
     assert rows["A"][-4:-2] == rows["B"][-6:-4] or rows["A"][-3] == "-"
+    digest = json.loads(online.good("accuracy", "FORMAT=json"))["truth"]["digest"]
+    assert f"with truth: 3 typed; digest {digest[:16]}" in first
+    assert "apart, " not in first
+
+
+def test_truth_that_began_as_a_reading_is_scored_apart(online: Station) -> None:
+    online.rendered(3)
+    for number in (1, 2, 3):
+        typed(online, number, reading())
+    led = paths.truth_page(online.data, PageId(PDF, 3))
+    by = {"real_name": "Ada L.", "draft": "reading"}
+    led.write_text(json.dumps({**reading(), "verified_by": by}))
+    said = finished(online, "LIMIT=3", "A=", LOW)
+    assert "with truth: 2 typed, 1 reading; digest " in said
+    assert "apart, 1 pages of truth: begun as a reading, which leads the eye" in said
+    lines = said.splitlines()
+    (at,) = (n for n, line in enumerate(lines) if line.startswith("apart, "))
+    assert [line.split()[0] for line in lines[at + 1 : at + 4]] == ["CER", "A", "B"]
+    assert len([line for line in lines if "  CER" in line]) == 2
 
 
 def test_completed_pages_are_drawn_where_none_waits_and_failed_ones_are_not(

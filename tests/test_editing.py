@@ -5,8 +5,9 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -20,6 +21,7 @@ import browse
 from browser import editing
 from flowsheets import files, lock, paths
 from flowsheets.errors import Problem
+from flowsheets.page import verified
 from flowsheets.page.schema import POSITIONS
 from flowsheets.paths import PageId
 from results import ADA, OURS, STEM, ask, indexed, indexed_anew, put, row, save, set_columns, sheet
@@ -67,7 +69,6 @@ class Session:
         opened = desk["opened"]
         content = {
             "version": opened["version"],
-            "window": "w",
             "page": plain(opened["page"]) if page is None else page,
             "checked": opened["checked"],
             "mark": None,
@@ -193,14 +194,14 @@ def test_the_second_of_two_windows_is_told_and_overwrites_nothing(ada: Session) 
     first, second = ada.desk(), ada.desk()
     assert ada.post(first, corrected(first, "first")).status_code == 200
     tree = ada.station.tree()
-    told = ada.post(second, corrected(second, "second"), window="another")
+    told = ada.post(second, corrected(second, "second"))
     assert told.status_code == 409
     assert "Ada L. saved this page meanwhile" in told.json()["error"]
     now = told.json()["opened"]
     assert now["page"]["quadrants"][0]["entries"][0]["raw_text"] == "first"
     verifier = {name: data for name, data in tree.items() if name.startswith("verifier/")}
     assert verifier.items() <= ada.station.tree().items()
-    again = ada.post(second, corrected(second, "second"), window="x", version=now["version"])
+    again = ada.post(second, corrected(second, "second"), version=now["version"])
     assert again.status_code == 200, "after a look at both"
 
 
@@ -211,13 +212,18 @@ def test_another_persons_save_by_the_other_tool_is_noticed(ada: Session) -> None
     assert saved(ada.station)["quadrants"][0]["entries"][0]["raw_text"] == "by the verifier"
 
 
-def test_a_save_whose_response_was_lost_is_not_told_of_itself(ada: Session) -> None:
+def test_a_save_that_is_sent_again_is_no_other_text(ada: Session) -> None:
     desk = ada.desk()
     page = corrected(desk, "once")
     assert ada.post(desk, page).status_code == 200
-    assert ada.post(desk, page, window="").status_code == 200, "the same text"
-    more = corrected(desk, "once more")
-    assert ada.post(desk, more).status_code == 200, "the same window, which goes on"
+    assert ada.post(desk, page).status_code == 200, "the same text, of which no response was heard"
+
+
+def test_an_old_version_never_overwrites_whoever_sends_it(ada: Session) -> None:
+    desk = ada.desk()
+    assert ada.post(desk, corrected(desk, "first")).status_code == 200
+    assert ada.post(desk, corrected(desk, "second")).status_code == 409, "a duplicated window"
+    assert saved(ada.station)["quadrants"][0]["entries"][0]["raw_text"] == "first"
 
 
 def test_two_pdfs_of_one_name_never_share_a_text(ada: Session) -> None:
@@ -346,7 +352,6 @@ def _body(desk: dict[str, Any]) -> dict[str, Any]:
     page = corrected(desk, "forged")
     return {
         "version": desk["opened"]["version"],
-        "window": "w",
         "page": page,
         "checked": [],
         "mark": None,
@@ -377,6 +382,7 @@ BAD: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a word": _row(confidence="certain"),
     "a row": _row(row_index=10**30),
     "half a row": _row(row_index=0.5),
+    "a note": _row(notes="<script>"),
 }
 
 
@@ -432,6 +438,21 @@ def test_without_a_reviewer_nothing_can_be_saved(ada: Session) -> None:
         assert "desk" not in re.sub('class="ours desk"', "", shown)
         assert "edit.js" not in shown
     assert not (ada.station.data / "verifier").exists()
+
+
+def test_without_a_reviewer_a_page_that_was_read_once_is_as_it_ever_was(read: Station) -> None:
+    path = f"/page/{quote(ONE)}"
+    with session(read, None) as reader:
+        shown = reader.ask("GET", path).text
+    older = read.folder / "browser"
+    shutil.copytree(browse.BROWSER, older)
+    template = older / "templates/sheet.html"
+    loops = r"\n *\{%-? for one in second\b.*?\{%-? endfor %\}"
+    text, left_out = re.subn(loops, "", template.read_text(), flags=re.DOTALL)
+    assert left_out == 5
+    template.write_text(text)
+    with patch("browse.BROWSER", older), session(read, None) as reader:
+        assert reader.ask("GET", path).text == shown
 
 
 @pytest.mark.parametrize(
@@ -550,6 +571,51 @@ def test_a_save_waits_for_another_process_and_says_so(ada: Session) -> None:
         said = ada.post(desk, corrected(desk, "second"))
     assert said.status_code == 503
     assert "another save is at work" in said.json()["error"]
+
+
+def test_a_page_is_not_half_saved_where_another_program_holds_jobs_db(ada: Session) -> None:
+    desk = ada.desk()
+    before = ada.station.tree()
+    with (
+        patch("browser.editing.database.QUIET_SECONDS", 0),
+        closing(sqlite3.connect(ada.station.data / "jobs.db", isolation_level=None)) as other,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        said = ada.post(desk, corrected(desk, "second"))
+        other.execute("ROLLBACK")
+    assert said.status_code == 503
+    assert "in use by another program" in said.json()["error"]
+    assert not [name for name in ada.station.tree().keys() - before.keys() if "verifier/" in name]
+    assert ada.post(desk, corrected(desk, "second")).status_code == 200
+
+
+def test_a_row_that_was_lost_is_noted_by_the_save_that_is_sent_again(ada: Session) -> None:
+    for text in ("person", "person again"):
+        desk = ada.desk()
+        page = corrected(desk, text)
+        before = ada.station.rows()[0]
+        with patch("flowsheets.index.saves.states.verify", side_effect=Problem("a", "b", "c")):
+            assert ada.post(desk, page).status_code == 503
+        assert saved(ada.station)["quadrants"][0]["entries"][0]["raw_text"] == text
+        assert ada.station.rows()[0]["verified_at"] == before["verified_at"]
+        assert ada.post(desk, page).status_code == 200
+        (row,) = ada.station.rows()
+        assert row["verified_path"].endswith("-page01.verified.json")
+        assert row["verified_at"] == saved(ada.station)["verified_by"]["verified_at"]
+        assert row["reviewer_id"] == "Ada L."
+
+
+def test_free_words_of_an_older_file_may_stay_as_a_note(read: Station) -> None:
+    put(read, 1, sheet(row(0, "old", "high", notes="Crossed out")))
+    indexed_anew(read)
+    with session(read) as ada:
+        desk = ada.desk()
+        assert ada.post(desk, corrected(desk, "new")).status_code == 200
+
+
+def test_a_file_beside_has_the_same_name_but_for_its_ending() -> None:
+    path = Path("a.verified.json-page01.verified.json")
+    assert verified.corrections(path).name == "a.verified.json-page01.corrections.json"
 
 
 def test_a_damaged_file_of_a_person_is_put_aside_and_not_lost(read: Station) -> None:

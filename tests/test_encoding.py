@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from drawing import bitmap
-from emulator_process import Emulator
+from emulator_process import Emulator, wait_for
 from flowsheets.page import encoding
 from flowsheets.page.encoding import encoded
 from station import Station, billed
@@ -138,6 +138,27 @@ def test_a_lost_manifest_and_rows_are_found_again_by_what_the_webp_shows(online:
         db.execute("UPDATE jobs SET status = 'rendered', batch_id = NULL")
     assert "3 completed" in online.fetched(batch_id)
     assert (folder / "manifest.jsonl").read_bytes() == lines
+
+
+def test_a_comparison_shows_whether_the_reading_suffers(
+    online: Station, emulator: Emulator
+) -> None:
+    online.rendered(2, "both.pdf")
+    words = (
+        "compare",
+        "LIMIT=2",
+        "A=",
+        "B=PAGE_ENCODING=webp",
+        "C=PAGE_ENCODING=webp WAY=realtime",
+    )
+    wait_for(lambda: "rows as A" in online.good(*words))
+    kinds = [{one["mimeType"] for one in sent(folder)} for folder in letters(online)]
+    assert kinds == [{"image/png"}, {"image/webp"}, {"image/webp"}]
+
+
+def letters(station: Station) -> list[Path]:
+    """The folders of a comparison's letters."""
+    return sorted(file.parent for file in (station.data / "compare").rglob("requests.jsonl"))
 
 
 def test_in_real_time_the_same_webp_goes(online: Station, emulator: Emulator) -> None:

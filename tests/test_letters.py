@@ -41,6 +41,15 @@ def test_what_a_comparison_s_file_says_is_the_setting_whatever_is_set_later(
     assert letters.stated(kept, settings.load()).facts == one.facts
 
 
+def test_png_and_webp_can_be_compared_and_an_older_file_says_neither() -> None:
+    a, b = letters.read(["A=", "B=PAGE_ENCODING=webp"])
+    assert (a.config.page_encoding, b.config.page_encoding) == ("png", "webp")
+    assert a.facts["request"] != b.facts["request"]
+    older = {"letter": "A", "given": {}, **a.facts}
+    del older["page_encoding"]
+    assert letters.stated(older, settings.load()).facts == a.facts
+
+
 def test_without_a_letter_there_are_none() -> None:
     assert letters.read([]) == []
 

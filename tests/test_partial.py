@@ -123,6 +123,15 @@ def test_a_page_without_a_result_is_counted_apart(page: Station) -> None:
     assert "1 texts are of pages that have no result" in page.good("accuracy")
 
 
+def test_a_page_that_is_registered_and_was_not_read_is_one_without_a_result(page: Station) -> None:
+    ask(page, 1, text("Lush"))
+    page.rendered(3)
+    ask(page, 3, text("Prong"))
+    done = page.make("accuracy")
+    assert done.stderr == ""
+    assert "1 texts are of pages that have no result" in done.stdout
+
+
 def test_of_two_pdfs_of_one_name_the_folder_says_which(page: Station) -> None:
     other = f"tapes/{STEM}.pdf"
     put(page, 1, sheet(row(0, "Prong")), other)

@@ -45,6 +45,13 @@ def refusal(fits: int, hours: float = 0, in_a_row: bool = False, total: int = 10
         ({"waiting": 50, "trial": Trial(3, 0, 0, False)}, Step("build", 7)),
         ({"waiting": 50, "trial": Trial(4, 6, 0, False)}, Step("stop", why="trial_failed")),
         ({"waiting": 50, "trial": Trial(0, 900, 0, False)}, Step("stop", why="trial_failed")),
+        ({"trial": Trial(0, 6, 0, False)}, Step("done")),  # all are out of tries: nobody is called
+        ({"batches_out": 1, "trial": Trial(0, 6, 3, False)}, Step("wait", why="results")),
+        # a bucket that has proven nothing yet
+        ({"waiting": 50, "bucket_pages": 1}, Step("build", 1)),
+        ({"undrawn": 50, "bucket_pages": 1, "trial": NEW}, Step("draw", 1)),
+        ({"waiting": 50, "bucket_pages": 0, "batches_out": 1}, Step("wait", why="bucket")),
+        ({"waiting": 50, "bucket_pages": 0}, Step("wait", why="bucket")),
         ({"waiting": 50, "trial": Trial(0, 900, 0, True)}, Step("build", 50)),
         ({"waiting": 5000, "batches_out": 100}, Step("wait", why="batches")),
         # tokens: what is left of the limit, and no crumbs while larger batches are out
@@ -67,9 +74,12 @@ def refusal(fits: int, hours: float = 0, in_a_row: bool = False, total: int = 10
         ({"undrawn": 50, "disk_free": plan.DISK_KEPT_FREE + 450}, Step("draw", 2)),
         ({"undrawn": 50, "disk_free": 100}, Step("stop", why="disk")),
         ({"undrawn": 50, "disk_free": 100, "batches_out": 1}, Step("wait", why="disk")),
-        ({"waiting": 3, "undrawn": 50, "disk_free": 100}, Step("build", 3)),
+        ({"waiting": 3, "disk_free": plan.DISK_KEPT_FREE + 300}, Step("build", 3)),
+        ({"waiting": 3, "undrawn": 50, "disk_free": 100}, Step("stop", why="disk")),
+        ({"waiting": 3, "disk_free": 100, "batches_out": 1}, Step("wait", why="disk")),
+        ({"waiting": 9, "disk_free": plan.DISK_KEPT_FREE + 500}, Step("build", 5)),
         # files at the API
-        ({"waiting": 50, "bytes_kept": plan.FILE_BYTES}, Step("wait", why="bytes")),
+        ({"waiting": 50, "bytes_kept": LIMITS.bytes}, Step("wait", why="bytes")),
     ],
 )
 def test_what_is_next(state: dict[str, Any], wanted: Step) -> None:
@@ -82,12 +92,15 @@ def test_what_is_next(state: dict[str, Any], wanted: Step) -> None:
         (Unsent(10, 10_000, 9, True), {}, Step("send", 10)),
         (Unsent(10, 10_000, 9, True), {"batches_out": 100}, Step("wait", why="batches")),
         (Unsent(10, 10_000, 9, True), {"tokens_out": 4_999_999}, Step("wait", why="tokens")),
-        (Unsent(10, 10_000, 9, True), {"bytes_kept": plan.FILE_BYTES}, Step("wait", why="bytes")),
+        (Unsent(10, 10_000, 9, True), {"bytes_kept": LIMITS.bytes}, Step("wait", why="bytes")),
         # what fits does not matter where the API may have it already
         (Unsent(10, 10**9, 9, False), {"tokens_out": 4_999_999}, Step("send", 10)),
         # one that can never fit is built smaller, but never smaller than ten pages
         (Unsent(900, 900_000, 9, True), {"refusals": (refusal(400_000),)}, None),
         (Unsent(10, 10_000, 9, True), {"refusals": (refusal(400),)}, Step("send", 10)),
+        # one for the other door, unless that one may have it
+        (Unsent(10, 10_000, 9, True, ours=False), {}, Step("give_back", 10)),
+        (Unsent(10, 10_000, 9, False, ours=False), {}, Step("send", 10)),
     ],
 )
 def test_a_folder_that_is_built_goes_first(
@@ -155,7 +168,7 @@ def test_drawn_ahead_is_the_next_wave_as_the_disk_has_room() -> None:
         paused=some.integers(0, 5),
         batches_out=some.integers(0, 101),
         tokens_out=some.integers(0, 6_000_000),
-        bytes_kept=some.integers(0, 2 * plan.FILE_BYTES),
+        bytes_kept=some.integers(0, 2 * LIMITS.bytes),
         usd_out=some.decimals(0, 50, places=2),
         unsent=some.none()
         | some.builds(

@@ -73,6 +73,18 @@ def test_empty_read_as_empty_is_right() -> None:
     assert (score.cer(both), score.row_recall(both)) == (0, 1)
 
 
+def test_a_block_that_nobody_has_begun_with_does_not_count() -> None:
+    begun = page([entry(0, "Lush"), entry(1, "")], [entry(0, ""), entry(3, " ")])
+    begun.page_date_raw = begun.quadrants[1].hour_raw = begun.quadrants[1].jock_raw = None
+    read = page([entry(0, "Lush"), entry(1, "Prong")], [entry(0, "Pixies"), entry(1, "Prong")])
+    counts = page_counts(begun, read)
+    assert (counts["hour"], counts["jock"], counts["date"], counts["extra"]) == (3, 3, 0, 0)
+    assert counts["hour.strict"] == 3
+    begun.quadrants[1].hour_raw = "9"  # begun with: what is not there is not on the page
+    counts = page_counts(begun, read)
+    assert (counts["hour"], counts["jock.strict"], counts["date"], counts["extra"]) == (4, 3, 1, 1)
+
+
 def test_an_empty_page_with_made_up_rows_shows_in_the_extra_rows() -> None:
     empty = page()
     counts = page_counts(empty, TRUTH)

@@ -116,6 +116,19 @@ def test_it_says_what_it_costs_before_it_sends_and_holds_to_the_limit(
     assert paid(emulator) == before + 3
 
 
+def test_a_limit_that_was_lowered_holds_for_a_batch_that_was_not_sent_yet(
+    online: Station, emulator: Emulator
+) -> None:
+    first_read(online)
+    before = paid(emulator)
+    online.make("second", f"MODEL={FLASH}", GOOGLE_GEMINI_BASE_URL="http://127.0.0.1:9")
+    refused = online.error("second", MAX_USD="0.0001")
+    assert refused.startswith("Error: MAX_USD: 3 pages may cost up to")
+    assert "Give a larger MAX_USD: make second goes on with it; nothing was sent" in refused
+    assert "3 read, 0 not" in finished(online)
+    assert paid(emulator) == before + 3
+
+
 def test_more_pages_than_a_batch_takes_go_out_in_several(
     online: Station, emulator: Emulator
 ) -> None:
@@ -325,6 +338,8 @@ def test_pages_are_ranked_by_how_much_the_readings_disagree(station: Station) ->
         ),
         (f"{STEM}/page-03", f"{FLASH} reads otherwise: 1 row that one of them lacks."),
     ]
+    sql = "SELECT detail FROM second_readings WHERE differences = 0"
+    assert asked(station, sql) == [(f"{FLASH} reads alike.",)]
     assert "a second reader has much of it differently" in station.good("review")
     sql = (
         "SELECT pdf_path, page_number, position, row_index, field, first, second, model"

@@ -10,6 +10,7 @@ from flowsheets.batch import plan
 from flowsheets.batch.course import Course, World
 from flowsheets.batch.plan import Limits, PageSize
 from flowsheets.batch.simulation import simulate
+from flowsheets.gemini.room import DEVELOPER
 from station import Station
 
 PAGE = PageSize(tokens=2300, bytes=230_000, disk=400_000, usd=Decimal("0.05"))
@@ -39,8 +40,8 @@ def most_out(found: Course) -> int:
 def test_sixteen_thousand_pages_go_in_waves_below_the_limit_of_tier_1() -> None:
     found = course(CALM)
     assert_complete(found)
-    assert most_out(found) <= plan.TIER_TOKENS[1]
-    assert len(found.batches) >= 16_000 * PAGE.tokens / plan.TIER_TOKENS[1]
+    assert most_out(found) <= DEVELOPER.tokens[1]
+    assert len(found.batches) >= 16_000 * PAGE.tokens / DEVELOPER.tokens[1]
     assert found.batches[0].pages == plan.TRIAL_PAGES
     assert found.usd == pytest.approx(16_000 * 0.02)
     assert found.waited["tokens"] > 12
@@ -49,7 +50,7 @@ def test_sixteen_thousand_pages_go_in_waves_below_the_limit_of_tier_1() -> None:
 def test_higher_tiers_are_done_sooner_and_never_beyond_100_batches() -> None:
     hours = []
     for tier in (1, 2, 3):
-        found = course(CALM, limits=Limits(tokens=plan.TIER_TOKENS[tier], batch_pages=100))
+        found = course(CALM, limits=Limits(tokens=DEVELOPER.tokens[tier], batch_pages=100))
         assert_complete(found)
         assert max(moment.batches_out for moment in found.moments) <= 100
         hours.append(found.hours)
@@ -57,7 +58,7 @@ def test_higher_tiers_are_done_sooner_and_never_beyond_100_batches() -> None:
 
 
 def test_a_million_pages_stay_below_twenty_gigabytes() -> None:
-    found = course(CALM, 1_000_000, Limits(tokens=plan.TIER_TOKENS[3]))
+    found = course(CALM, 1_000_000, Limits(tokens=DEVELOPER.tokens[3]))
     assert_complete(found, 1_000_000)
     assert max(moment.bytes_kept for moment in found.moments) <= 20_000_000_000
     assert found.waited.get("batches", 0) + found.waited.get("bytes", 0) > 0
@@ -145,7 +146,7 @@ def test_the_calendar_is_a_table_and_a_picture(station: Station) -> None:
 def test_another_world_is_given_by_its_words(station: Station) -> None:
     said = station.good("simulate", "PAGES=500", "WORLD=failed_pages=1 hours=1")
     assert "stops after" in said
-    assert "trial_failed" in said
+    assert "(most of the first ten pages failed)" in said
 
 
 @pytest.mark.parametrize("word", ["stalls=1", "stalled=", "stalled=-1", "stalled", "hours=nan"])
@@ -157,3 +158,18 @@ def test_a_world_that_cannot_be_is_one_clear_line(station: Station, word: str) -
 @pytest.mark.parametrize("pages", ["1", "11"])
 def test_few_pages_have_a_calendar_too(station: Station, pages: str) -> None:
     assert "tier 3: " in station.good("simulate", f"PAGES={pages}")
+
+
+@pytest.mark.parametrize(
+    "world", ["hours=0", "pages_a_second=1e-9 stalled=0", "hours=0 spread=0 tokens=50000"]
+)
+def test_a_world_at_an_end_of_the_scale_comes_to_its_end(station: Station, world: str) -> None:
+    said = station.good("simulate", "PAGES=300", f"WORLD={world}")
+    assert "stops after" not in said
+
+
+def test_more_pages_than_can_be_computed_and_shares_of_more_than_all_are_refused(
+    station: Station,
+) -> None:
+    assert "PAGES: 50,000,000 is more than" in station.error("simulate", "PAGES=50000000")
+    assert "WORLD: 'stalled=2' is unknown" in station.error("simulate", "WORLD=stalled=2")

@@ -116,6 +116,15 @@ def test_one_page_gives_no_interval() -> None:
     said = verdict.sentence([came("A", [0], 900), came("B", [1], 90)], truth(1))
     assert "(no interval)" in said
     assert "So few pages give no interval" in said
+    assert said.startswith("A has the lowest CER; cheaper ones differ from it, B by +")
+
+
+def test_a_cheaper_setting_that_reads_nothing_is_not_as_good_where_all_pages_differ_alike() -> None:
+    whole, nothing = came("A", [0, 0, 0], 900), came("B", [None, None, None], 90)
+    assert verdict.sentence([whole, nothing], truth(3)) == (
+        "A is the cheapest setting whose CER is as good as the best: it has the lowest one, and"
+        " what is cheaper (B) differs beyond its interval"
+    )
 
 
 def test_settings_are_compared_on_the_pages_that_both_have() -> None:
@@ -131,6 +140,9 @@ def test_a_price_that_is_not_known_is_said_and_is_not_cheap() -> None:
     b.way.paid = [one._replace(model="gemini-x", model_version="x") for one in b.way.paid]
     assert "no price is known for B" in verdict.sentence([a, b], truth(2))
     assert "not known" in verdict.table([a, b], truth(2), 5)[2]
+    said = verdict.sentence([a, b, came("C", [0, 1], 9)], truth(2))
+    assert said.startswith("C is the cheapest setting")
+    assert said.endswith("; no price is known for B, which is as good as well")
 
 
 def test_the_dollars_of_a_page_are_those_of_its_mode() -> None:

@@ -5,6 +5,7 @@ front      the corpus at a glance, a month's pages, the list of pages to check
 search     every row that holds these words
 sheet      one page: its scan, and its transcription by block and row
 editing    with a reviewer alone: a page to be corrected, and the one POST that saves it
+desk       what that page has: its rows, and beside each what others read
 place      where a row lies on the scan
 table      Datasette's CSV, none of its cells a formula
 bounds     what one request may cost

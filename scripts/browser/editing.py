@@ -18,17 +18,16 @@ from urllib.parse import quote, unquote
 import orjson
 import pluggy
 from datasette import NotFound, Response
-from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from browser import front, hooks, sheet
-from browser.front import Row, rows
+from browser import desk, front, hooks, sheet
+from browser.front import rows
 from flowsheets import display, settings
 from flowsheets.errors import Problem
 from flowsheets.index import saves, tables, update
-from flowsheets.index.saves import Opened, Stale, Wanted
+from flowsheets.index.saves import Opened, Stale, Unfit, Wanted
 from flowsheets.jobs import database
-from flowsheets.page import corrections, shapes
+from flowsheets.page import shapes
 from flowsheets.page.schema import POSITIONS, Position
 from flowsheets.page.shapes import KeptPage
 from flowsheets.page.verified import NAME_LETTERS
@@ -40,6 +39,7 @@ BODY_BYTES = 4_000_000  # of a save; a page has some 20,000
 FARTHEST_ROW = 2**31  # a printed row's number, either way: what was on the page may stay
 PATIENCE = 1.0  # seconds that the response waits for the index, which then goes on by itself
 SAVES = "/save/"
+NO_PAGE = "This is not a page that can be saved"
 
 
 class Sent(BaseModel):
@@ -47,7 +47,6 @@ class Sent(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     version: str = Field(max_length=100)
-    window: str = Field(max_length=100)
     page: KeptPage
     checked: list[Position] = Field(max_length=len(POSITIONS))
     mark: Literal["draft", "complete"] | None
@@ -62,9 +61,6 @@ class Editing:
         self.reviewer = reviewer
         self.token = secrets.token_urlsafe(32)
         self.indexer = ThreadPoolExecutor(1)  # one page after the other
-        # page -> (window, version): the last save of each page, so that a window is not told of
-        # its own text where a response was lost.
-        self.last: dict[PageId, tuple[str, str]] = {}
 
     @hookimpl(tryfirst=True)
     def register_routes(self) -> list[tuple[str, Any]]:
@@ -95,13 +91,13 @@ class Editing:
         try:
             opened = await asyncio.to_thread(_open, data_root, page)
         except Problem as problem:
-            return Response.text(problem.message, status=503)
+            return Response.text(_said(problem), status=503)
         shown = found | {
             "opened": opened,
             "reviewer": self.reviewer,
             "to_check": await next_to_check(db, name),
         }
-        desk = {
+        given = {
             "url": f"{SAVES}{quote(name)}",
             "token": self.token,
             "store": f"{_short(str(data_root.resolve()))}/{name}",
@@ -109,11 +105,14 @@ class Editing:
             "blocks": {block["position"]: block["title"] for block in found["blocks"]}
             or sheet.IN_WORDS,
             "places": await sheet.places(db, name),
-            "opened": as_shown(opened),
-            "second": second_in_words(found["second"]["of_row"]),
+            "opened": desk.as_shown(opened),
+            "second": desk.second_in_words(found["second"]["of_row"]),
+            "elsewhere": desk.elsewhere_in_words(found["second"]),
             "next": shown["to_check"] and hooks.page_url(shown["to_check"]),
         }
-        return await hooks._html(datasette, request, "edit.html", shown | {"desk": in_html(desk)})
+        return await hooks._html(
+            datasette, request, "edit.html", shown | {"desk": desk.in_html(given)}
+        )
 
     async def _save(self, datasette: Any, request: Any) -> Any:
         if refusal := self._refusal(request):
@@ -129,16 +128,17 @@ class Editing:
         try:
             sent = _read(await _body(request))
         except ValueError as error:
-            status = 413 if isinstance(error, TooLarge) else 400
-            return _error(status, f"This is not a page that can be saved: {error}")
+            return _error(413 if isinstance(error, TooLarge) else 400, f"{NO_PAGE}: {error}")
         try:
             opened = await asyncio.to_thread(self._write, config.data_root, page, sent)
+        except Unfit as error:
+            return _error(400, f"{NO_PAGE}: {error}")
         except Stale as stale:
             who = stale.opened.by or "another person"
             said = f"{who} saved this page meanwhile; nothing of it was overwritten."
-            return _json(409, {"error": said, "opened": as_shown(stale.opened)})
+            return _json(409, {"error": said, "opened": desk.as_shown(stale.opened)})
         except Problem as problem:
-            return _error(507 if "cannot be written" in problem.message else 503, problem.message)
+            return _error(507 if "cannot be written" in problem.message else 503, _said(problem))
         note = await self._index(config, page)
         following = await next_to_check(db, name)
         return _json(
@@ -155,17 +155,10 @@ class Editing:
         )
 
     def _write(self, data_root: Path, page: PageId, sent: Sent) -> Opened:
-        version = sent.version
-        with closing(database.connect(data_root)) as jobs_db:
-            if self.last.get(page, ("", ""))[0] == sent.window and sent.window:
-                now = saves.open_page(data_root, jobs_db, page).version
-                version = now if now == self.last[page][1] else version
-            checked = tuple(p for p in POSITIONS if p in sent.checked)
-            wanted = Wanted(version, sent.page, checked, sent.mark)
-            opened = saves.save(data_root, jobs_db, page, wanted, self.reviewer)
-        if opened.version != self.last.get(page, ("", ""))[1]:
-            self.last[page] = (sent.window, opened.version)
-        return opened
+        checked = tuple(p for p in POSITIONS if p in sent.checked)
+        wanted = Wanted(sent.version, sent.page, checked, sent.mark)
+        with closing(database.connect(data_root, database.QUIET_SECONDS)) as jobs_db:
+            return saves.save(data_root, jobs_db, page, wanted, self.reviewer)
 
     async def _index(self, config: Any, page: PageId) -> str | None:
         """Bring the index up to date for the page; a word where that did not succeed in time."""
@@ -230,75 +223,26 @@ async def next_to_check(db: Any, name: str) -> str | None:
     return str(found[0]["page"]) if found else None
 
 
-def as_shown(opened: Opened) -> Row:
-    """A page as the browser has it: each row with what the model read, and what it read later."""
-    read = corrections.pairs(opened.model, opened.page)
-    later = corrections.pairs(opened.newer, opened.page) if opened.newer else {}
-    page = opened.page.model_dump(mode="json")
-    for quadrant in page["quadrants"]:
-        beside = read[quadrant["position"]]
-        after = later.get(quadrant["position"], [])
-        for number, entry in enumerate(quadrant["entries"]):
-            entry["read"] = _row(beside[number].model)
-            entry["later"] = _row(after[number].model) if after else None
-    kept = ("page_date_raw", "quadrants", "comments_raw", "oddities")
-    return {
-        "page": {name: page[name] for name in kept},
-        "version": opened.version,
-        "status": opened.status,
-        "checked": opened.checked,
-        "by": opened.by,
-        "at": opened.at,
-        "newer": opened.newer is not None,
-        "problem": opened.problem,
-    }
-
-
-def second_in_words(of_row: dict[str, list[Row]]) -> dict[str, list[str]]:
-    """What second readers have on a row, by the row's name inside its page's address."""
-    return {anchor: [_differs(one) for one in readers] for anchor, readers in of_row.items()}
-
-
-def _differs(one: Row) -> str:
-    if one["lacks"]:
-        return f"{one['model']} has no such row"
-    said = [
-        f"“{one['text']}”" if one["text"] is not None else "",
-        f"on row {one['row']}" if one["row"] is not None else "",
-        f"type {one['type']}" if one["type"] else "",
-    ]
-    return f"{one['model']} has {', '.join(filter(None, said))}"
-
-
-def in_html(data: Any) -> Markup:
-    """Data as JSON inside a page: no text of it ends the element that it is in."""
-    text = orjson.dumps(data, default=list).decode()
-    for sign in "<>&":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return Markup(text)
-
-
-def _row(entry: Any) -> Row | None:
-    if entry is None:
-        return None
-    return {name: getattr(entry, name) for name in (*corrections.OF_ROW, "confidence")}
-
-
 def _open(data_root: Path, page: PageId) -> Opened:
-    with closing(database.connect(data_root)) as jobs_db:
+    with closing(database.connect(data_root, database.QUIET_SECONDS)) as jobs_db:
         return saves.open_page(data_root, jobs_db, page)
 
 
 def _index(config: Any, page: PageId) -> str | None:
     try:
         with (
-            closing(database.connect(config.data_root)) as jobs_db,
+            closing(database.connect(config.data_root, database.QUIET_SECONDS)) as jobs_db,
             tables.writing(config.data_root) as db,
         ):
             update.update_page(config, jobs_db, db, page)
     except Problem as problem:
-        return f"Saved; search and review do not show it yet. {problem.message}"
+        return f"Saved; search and review do not show it yet. {_said(problem)}"
     return None
+
+
+def _said(problem: Problem) -> str:
+    """A problem's line for who is not at a terminal."""
+    return problem.message.replace("run the command again", "try again")
 
 
 async def _body(request: Any) -> bytes:

@@ -14,7 +14,7 @@ MARGIN = 10  # px around a row, on a sheet as `form` has it
 # Left, top, right, bottom in px of a sheet as `form` has it: where the date is written, and the
 # comments band.
 DATE = (880, 340, 1760, 460)
-COMMENTS = (90, 3885, 2480, 4130)
+COMMENTS = (40, 3885, 2480, 4130)
 
 
 class Place(NamedTuple):

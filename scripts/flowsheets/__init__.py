@@ -36,6 +36,7 @@ gemini/    the Gemini API
   reply      what the API replies, as it came, or the problem
   transfer   files that are sent and loaded: whole, and compared
   calls      one page now, through the door that the settings name
+  room       how much each door takes at once
   door       the doors, one small set of calls, and which one it is
   developer  the Developer API
   vertex     Vertex AI

@@ -150,11 +150,17 @@ def _new_part(path: Path) -> tuple[str, int]:
 def _make(folder: Path) -> None:
     """Make the folder, or delete what a killed process left unfinished in it."""
     try:
-        names = os.listdir(folder)
+        delete_unfinished(folder)
     except FileNotFoundError:
         os.makedirs(folder, exist_ok=True)
-        return
-    for name in names:
+
+
+def delete_unfinished(folder: Path) -> None:
+    """Delete what a killed process left unfinished in the folder.
+
+    Raises `FileNotFoundError` where there is no folder.
+    """
+    for name in os.listdir(folder):
         if (found := _PART.search(name)) and not _is_alive(int(found[1])):
             with suppress(FileNotFoundError):  # another process does the same
                 os.unlink(folder / name)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import (
     Browser,
+    BrowserContext,
     ConsoleMessage,
     Page,
     Request,
@@ -80,14 +81,6 @@ def url(ready: Station) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def own(ready: Station, tmp_path: Path) -> Station:
-    """A copy of that station, whose pages a test may correct."""
-    station = Station(tmp_path)
-    shutil.copytree(ready.data, station.data)
-    return station
-
-
 def _read_again(station: Station, page: PageId) -> None:
     """A second reading that has the first row as a script, the second one elsewhere, one more."""
     result = paths.result(station.data, page)
@@ -119,17 +112,31 @@ def chromium() -> Iterator[Browser]:
             yield browser
 
 
+@pytest.fixture(scope="session")
+def desk(chromium: Browser, url: str) -> Iterator[BrowserContext]:
+    """A desk's screen, with the pages to look at: tests that only look share what it has loaded."""
+    with closing(screen(chromium, url, (1400, 900))) as context:
+        yield context
+
+
+@pytest.fixture(scope="session")
+def hand(chromium: Browser, url: str) -> Iterator[BrowserContext]:
+    """A phone's screen, likewise."""
+    with closing(screen(chromium, url, (390, 844), has_touch=True)) as context:
+        yield context
+
+
 @pytest.fixture
-def tab(request: pytest.FixtureRequest, chromium: Browser, url: str) -> Iterator[Page]:
+def tab(request: pytest.FixtureRequest, desk: BrowserContext) -> Iterator[Page]:
     """A tab on a desk's screen; at the end, nothing went wrong in it."""
-    with tab_on(request, chromium, url, {"width": 1400, "height": 900}) as page:
+    with tab_on(request, desk) as page:
         yield page
 
 
 @pytest.fixture
-def phone(request: pytest.FixtureRequest, chromium: Browser, url: str) -> Iterator[Page]:
+def phone(request: pytest.FixtureRequest, hand: BrowserContext) -> Iterator[Page]:
     """A tab on a phone; at the end, nothing went wrong in it."""
-    with tab_on(request, chromium, url, {"width": 390, "height": 844}, has_touch=True) as page:
+    with tab_on(request, hand) as page:
         yield page
 
 
@@ -137,30 +144,42 @@ def phone(request: pytest.FixtureRequest, chromium: Browser, url: str) -> Iterat
 def tabs(
     request: pytest.FixtureRequest, chromium: Browser
 ) -> Callable[..., AbstractContextManager[Page]]:
-    """Makes tabs on a desk's screen, or on another one."""
+    """Makes tabs, each of a browser of its own, on a desk's screen or on another one; with
+    `refusals`, the server may be gone or say no.
+    """
 
+    @contextmanager
     def tab(
-        url: str, name: str = "tab", size: tuple[int, int] = (1440, 900), **more: Any
-    ) -> AbstractContextManager[Page]:
-        viewport: ViewportSize = {"width": size[0], "height": size[1]}
-        return tab_on(request, chromium, url, viewport, name, **more)
+        url: str,
+        name: str = "tab",
+        size: tuple[int, int] = (1440, 900),
+        refusals: bool = False,
+        **more: Any,
+    ) -> Iterator[Page]:
+        with (
+            closing(screen(chromium, url, size, **more)) as context,
+            tab_on(request, context, name, refusals) as page,
+        ):
+            yield page
 
     return tab
+
+
+def screen(chromium: Browser, url: str, size: tuple[int, int], **more: Any) -> BrowserContext:
+    """A browser of its own, of that size, at that address."""
+    viewport: ViewportSize = {"width": size[0], "height": size[1]}
+    return chromium.new_context(base_url=url, viewport=viewport, reduced_motion="reduce", **more)
 
 
 @contextmanager
 def tab_on(
     request: pytest.FixtureRequest,
-    chromium: Browser,
-    url: str,
-    size: ViewportSize,
+    context: BrowserContext,
     name: str = "",
     refusals: bool = False,
-    **more: Any,
 ) -> Iterator[Page]:
-    """A tab of a browser of its own; with `refusals`, the server may be gone or say no."""
+    """A tab of that browser; with `refusals`, the server may be gone or say no."""
     trouble: list[str] = []  # errors and warnings of the console, and requests to other machines
-    context = chromium.new_context(base_url=url, viewport=size, reduced_motion="reduce", **more)
 
     def heard(message: ConsoleMessage) -> None:
         refused = refusals and message.text.startswith(REFUSED)
@@ -171,11 +190,11 @@ def tab_on(
         if urlsplit(sent.url).hostname not in THIS_MACHINE:
             trouble.append(sent.url)
 
-    with closing(context):
-        page = context.new_page()
-        page.on("console", heard)
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("request", asked)
+    page = context.new_page()
+    page.on("console", heard)
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("request", asked)
+    with closing(page):
         yield page
         _look_at(page, f"{request.node.name}.{name or request.fixturename}")
     assert trouble == []

@@ -4,50 +4,62 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from browse_process import browsing
 from station import Station
 
-FIRST = "/page/1991/March%201991/1991-03mar0407/page-01"
-SECOND = "/page/1991/March%201991/1991-03mar0407/page-02"
+MARCH = "/page/1991/March%201991/1991-03mar0407/page-0"
+OCTOBER = "/page/1994/October%201994/1994-10oct1618/page-0"
+# Tests share a station and leave each other's pages alone: the first two of March are on the list
+# of pages to check, and one test alone saves them.
+LISTED = (1, 2)
+READ_TWICE, LOOKED_AT, UNREACHABLE = f"{MARCH}3", f"{MARCH}4", f"{MARCH}5"
+HOSTILE, CHANGED, BOTH, AGAIN, FORGED = (f"{OCTOBER}{number}" for number in range(1, 6))
 ADA = "REVIEWER=Ada L."
 Tabs = Callable[..., AbstractContextManager[Page]]
 
 
 @pytest.fixture(scope="module")
-def shared(
-    ready: Station, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Station, str]]:
-    """A station to correct, and its address, for tests that leave each other's rows alone."""
-    station = Station(tmp_path_factory.mktemp("shared"))
+def own(ready: Station, tmp_path_factory: pytest.TempPathFactory) -> Station:
+    """A copy of the station, whose pages tests may correct."""
+    station = Station(tmp_path_factory.mktemp("own"))
     shutil.copytree(ready.data, station.data)
-    with browsing(station, ADA) as url:
-        yield station, url
+    doubtful(station, *LISTED)
+    return station
+
+
+@pytest.fixture(scope="module")
+def hers(own: Station) -> Iterator[str]:
+    """Ada's `make browse` of it."""
+    with browsing(own, ADA) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def his(own: Station) -> Iterator[str]:
+    """Bob's, of the same station."""
+    with browsing(own, "REVIEWER=Bob") as url:
+        yield url
 
 
 @pytest.fixture
-def desk(shared: tuple[Station, str], tabs: Tabs) -> Iterator[Page]:
-    """Ada at her desk, at the station that tests share."""
-    with tabs(shared[1]) as tab:
-        yield tab
-
-
-@pytest.fixture
-def ada(own: Station, tabs: Tabs) -> Iterator[Page]:
+def ada(hers: str, tabs: Tabs) -> Iterator[Page]:
     """Ada at her desk, with the station's pages to correct."""
-    with browsing(own, ADA) as url, tabs(url) as tab:
+    with tabs(hers) as tab:
         yield tab
 
 
-def saved(station: Station, page: str) -> Any:
-    """The verified page of that name, if it is there, with the status beside it."""
+def saved(station: Station, address: str) -> Any:
+    """The verified page of that address, if it is there, with the status beside it."""
+    stem, leaf = address.split("/")[-2:]
+    page = f"{stem}-{leaf.replace('-', '')}"
     path = station.data / f"verifier/{page}.verified.json"
     if not path.exists():
         return None
@@ -75,7 +87,6 @@ def press(tab: Page, *keys: str) -> None:
 def test_a_correction_by_keyboard_alone_from_the_list_to_the_next_page(
     ada: Page, own: Station
 ) -> None:
-    doubtful(own, 1, 2)
     ada.goto("/check")
     listed = ada.get_by_role("region", name="Most doubt for the least rows").first
     wanted = listed.get_by_role("link", name=re.compile("03mar0407.pdf page 2"))
@@ -98,7 +109,7 @@ def test_a_correction_by_keyboard_alone_from_the_list_to_the_next_page(
     press(ada, "Control+Enter")
     ada.wait_for_url(re.compile("/page/1991.*03mar0407/page-0[13]"))
     expect(line(ada, "top_left-00").get_by_role("button", name="Row 0")).to_be_focused()
-    page = saved(own, "1991-03mar0407-page02")
+    page = saved(own, f"{MARCH}2")
     assert texts(page)[:2] == ["JESUS LIZARD - MOUTHBREATHER (live)", "GANG OF FOUR - ETHER"]
     assert page["quadrants"][0]["entries"][2]["type_raw"] == "L"
     assert page["status"] == "complete"
@@ -119,56 +130,74 @@ def doubtful(station: Station, *numbers: int) -> None:
     station.good("index")
 
 
-def test_the_row_is_shown_enlarged_above_its_field(desk: Page) -> None:
-    desk.goto(f"{SECOND}#top_left-08")
-    press(desk, "Enter")
-    strip, field = desk.locator(".strip"), desk.get_by_label("As written")
+def test_the_row_is_shown_enlarged_above_its_field(ada: Page) -> None:
+    ada.goto(f"{LOOKED_AT}#top_left-08")
+    press(ada, "Enter")
+    strip, field = ada.locator(".strip"), ada.get_by_label("As written")
     expect(strip).to_be_visible()
     box, below = strip.bounding_box(), field.bounding_box()
     assert box
     assert below
     assert box["y"] + box["height"] <= below["y"]
     scale = box["width"] / (1298 + 45 - 253 + 25)  # the row's width on a sheet, and what is around
-    fitted = desk.locator(".paper").bounding_box()
+    fitted = ada.locator(".paper").bounding_box()
     assert fitted
     assert scale > 1.5 * fitted["width"] / 2550, "larger than on the scan beside it"
     top = float(strip.evaluate("e => getComputedStyle(e).backgroundPositionY").removesuffix("px"))
     assert -top / scale == pytest.approx(650 + 75.05 * 7 - 26, abs=30)  # and how the sheet lay
 
 
-def test_a_lost_server_loses_no_text(own: Station, tabs: Tabs) -> None:
-    with browsing(own, ADA) as url:
-        port = int(url.rpartition(":")[2])
-        with tabs(url, refusals=True) as tab:
-            tab.goto(f"{FIRST}#top_left-00")
-            press(tab, "Enter")
-            tab.get_by_label("As written").fill("saved before")
-            press(tab, "Enter")
-            is_saved(tab)
-            tab.context.set_offline(True)
-            tab.get_by_label("As written").fill("typed without a server")
-            press(tab, "Enter")
-            expect(tab.get_by_role("alert")).to_contain_text("The server cannot be reached")
-            tab.get_by_label("As written").fill("half a wor")
-            tab.goto("about:blank")
-            tab.context.set_offline(False)
-            tab.goto(FIRST)
-            offered = tab.get_by_role("region", name="Text that was not saved")
-            expect(offered).to_contain_text("typed without a server")
-            expect(offered).to_contain_text("half a wor")
-            offered.get_by_role("button", name="Use it").click()
-            is_saved(tab)
-            rows = texts(saved(own, "1991-03mar0407-page01"))
-            assert rows[:3] == ["saved before", "typed without a server", "half a wor"]
-            tab.reload()
-            expect(offered).to_have_count(0)
-            press(tab, "Enter")
-            tab.get_by_label("As written").fill("while it was away")
-            _away(tab, url)
-    del port
+def test_a_lost_server_loses_no_text(own: Station, hers: str, tabs: Tabs) -> None:
+    with tabs(hers, refusals=True) as tab:
+        tab.goto(f"{UNREACHABLE}#top_left-00")
+        press(tab, "Enter")
+        tab.get_by_label("As written").fill("saved before")
+        press(tab, "Enter")
+        is_saved(tab)
+        tab.context.set_offline(True)
+        tab.get_by_label("As written").fill("typed without a server")
+        press(tab, "Enter")
+        expect(tab.get_by_role("alert")).to_contain_text("The server cannot be reached")
+        tab.get_by_label("As written").fill("half a wor")
+        tab.goto("about:blank")
+        tab.context.set_offline(False)
+        tab.goto(UNREACHABLE)
+        offered = tab.get_by_role("region", name="Text that was not saved")
+        expect(offered).to_contain_text("typed without a server")
+        expect(offered).to_contain_text("half a wor")
+        offered.get_by_role("button", name="Use it").click()
+        is_saved(tab)
+        rows = texts(saved(own, UNREACHABLE))
+        assert rows[:3] == ["saved before", "typed without a server", "half a wor"]
+        tab.reload()
+        expect(offered).to_have_count(0)
+        press(tab, "Enter")
+        tab.get_by_label("As written").fill("while it was away")
+        _away(tab)
 
 
-def _away(tab: Page, url: str) -> None:
+def test_a_lost_response_is_no_other_persons_text(own: Station, hers: str, tabs: Tabs) -> None:
+    def cut(route: Route) -> None:
+        route.fetch()  # it arrives, and is saved
+        route.abort()
+
+    with tabs(hers, refusals=True) as tab:
+        tab.goto(f"{UNREACHABLE}#top_right-00")
+        tab.route("**/save/**", cut)
+        press(tab, "Enter")
+        tab.get_by_label("As written").fill("saved, unheard")
+        press(tab, "Enter")
+        expect(tab.get_by_role("alert")).to_contain_text("The server cannot be reached")
+        assert texts(saved(own, UNREACHABLE), 1)[0] == "saved, unheard"
+        tab.unroute("**/save/**")
+        tab.get_by_label("As written").fill("typed meanwhile")
+        press(tab, "Enter")
+        is_saved(tab)
+        expect(tab.get_by_role("region", name="Two texts")).to_have_count(0)
+        assert texts(saved(own, UNREACHABLE), 1)[:2] == ["saved, unheard", "typed meanwhile"]
+
+
+def _away(tab: Page) -> None:
     tab.route("**/save/**", lambda route: route.abort())
     press(tab, "Enter")
     expect(tab.get_by_role("alert")).to_contain_text("kept in this browser")
@@ -180,27 +209,24 @@ def _away(tab: Page, url: str) -> None:
 def test_a_server_that_was_started_again_is_told_apart_and_loses_no_text(
     own: Station, tabs: Tabs
 ) -> None:
-    with browsing(own, ADA) as url:
-        port = int(url.rpartition(":")[2])
-        context = tabs(url, refusals=True)
-        tab = context.__enter__()
-        tab.goto(f"{FIRST}#top_left-00")
-        press(tab, "Enter")
-    try:
+    with ExitStack() as open_until_the_end:
+        with browsing(own, ADA) as url:
+            port = int(url.rpartition(":")[2])
+            tab = open_until_the_end.enter_context(tabs(url, refusals=True))
+            tab.goto(f"{AGAIN}#top_left-00")
+            press(tab, "Enter")
         with browsing(own, ADA, port=port):
             tab.get_by_label("As written").fill("typed meanwhile")
             press(tab, "Enter")
             expect(tab.get_by_role("alert")).to_contain_text("was started again")
-            assert saved(own, "1991-03mar0407-page01") is None, "an old token is refused"
+            assert saved(own, AGAIN) is None, "an old token is refused"
             tab.get_by_role("button", name="Load the page again").click()
             tab.get_by_role("button", name="Use it").click()
             is_saved(tab)
-            assert texts(saved(own, "1991-03mar0407-page01"))[0] == "typed meanwhile"
-    finally:
-        context.__exit__(None, None, None)
+            assert texts(saved(own, AGAIN))[0] == "typed meanwhile"
 
 
-def test_a_forged_origin_and_a_wrong_token_are_refused(own: Station, tabs: Tabs) -> None:
+def test_a_forged_origin_and_a_wrong_token_are_refused(own: Station, hers: str, tabs: Tabs) -> None:
     send = """async ([url, type, token]) => {
         try {
             const answer = await fetch(url, {
@@ -210,24 +236,21 @@ def test_a_forged_origin_and_a_wrong_token_are_refused(own: Station, tabs: Tabs)
             return answer.status;
         } catch { return -1; }
     }"""
-    with browsing(own, ADA) as url, another_site() as elsewhere, tabs(url, refusals=True) as tab:
-        path = FIRST.replace("/page/1991", "/save/1991", 1)
-        tab.goto(FIRST)
+    with another_site() as elsewhere, tabs(hers, refusals=True) as tab:
+        path = FORGED.replace("/page/1994", "/save/1994", 1)
+        tab.goto(FORGED)
         assert tab.evaluate(send, [path, "application/json", "wrong"]) == 403
-        token = json.loads(tab.locator("#desk").inner_text() or "{}").get("token")
-        token = token or tab.evaluate(
-            "JSON.parse(document.getElementById('desk').textContent).token"
-        )
+        token = json.loads(tab.locator("#desk").text_content() or "")["token"]
         assert tab.evaluate(send, [path, "application/json", token]) == 400, "it is the right one"
         tab.goto(elsewhere)
         seen: list[int] = []
         tab.on(
             "response", lambda answer: seen.append(answer.status) if path in answer.url else None
         )
-        assert tab.evaluate(send, [f"{url}{path}", "application/json", token]) == -1
-        assert tab.evaluate(send, [f"{url}{path}", "", ""]) in (0, -1)
+        assert tab.evaluate(send, [f"{hers}{path}", "application/json", token]) == -1
+        assert tab.evaluate(send, [f"{hers}{path}", "", ""]) in (0, -1)
         assert set(seen) <= {403}
-    assert not (own.data / "verifier").exists()
+    assert saved(own, FORGED) is None
 
 
 @contextmanager
@@ -254,7 +277,7 @@ def another_site() -> Iterator[str]:
 
 def test_hostile_text_stays_text(ada: Page, own: Station) -> None:
     hostile = '<img src=x onerror="document.title=1"></script><script>document.title=2</script>'
-    ada.goto(f"{FIRST}#top_left-00")
+    ada.goto(f"{HOSTILE}#top_left-00")
     press(ada, "Enter")
     ada.get_by_label("As written").fill(hostile)
     ada.get_by_role("combobox", name="Type").fill("<b>H</b>")
@@ -268,51 +291,103 @@ def test_hostile_text_stays_text(ada: Page, own: Station) -> None:
     expect(line(ada, "top_left-00")).to_contain_text("<b>H</b>")
     expect(ada).to_have_title(re.compile("page 1: correct it$"))
     assert ada.locator("#rows img, #rows script, #rows b").count() == 0
-    assert saved(own, "1991-03mar0407-page01")["quadrants"][0]["jock_raw"] == hostile
+    assert saved(own, HOSTILE)["quadrants"][0]["jock_raw"] == hostile
 
 
-def test_two_windows_on_one_page_lose_neither_text(own: Station, tabs: Tabs) -> None:
-    with (
-        browsing(own, ADA) as url,
-        browsing(own, "REVIEWER=Bob") as others,
-        tabs(url, "ada") as ada,
-        tabs(others, "bob", refusals=True) as bob,
-    ):
-        for tab in (ada, bob):
-            tab.goto(f"{FIRST}#top_left-00")
-            press(tab, "Enter")
-        ada.get_by_label("As written").fill("Ada's text")
-        press(ada, "Enter")
-        is_saved(ada)
-        bob.get_by_label("As written").fill("Bob's text")
-        press(bob, "Enter")
-        both = bob.get_by_role("region", name="Two texts of this page")
+def test_two_windows_on_one_page_lose_neither_text(
+    own: Station, hers: str, his: str, tabs: Tabs
+) -> None:
+    with tabs(hers, "ada") as ada, tabs(his, "bob", refusals=True) as bob:
+        both = _both_type(ada, bob, "top_left-00")
         expect(both).to_contain_text("Ada L. saved this page meanwhile")
         expect(both).to_contain_text("Ada's text")
         expect(both).to_contain_text("Bob's text")
-        assert texts(saved(own, "1991-03mar0407-page01"))[0] == "Ada's text"
+        assert texts(saved(own, BOTH))[0] == "Ada's text"
         both.get_by_role("radio").first.check()
         both.get_by_role("button", name="Save this choice").click()
         is_saved(bob)
-        assert texts(saved(own, "1991-03mar0407-page01"))[0] == "Bob's text"
+        assert texts(saved(own, BOTH))[0] == "Bob's text"
+
+
+def test_a_person_may_drop_all_of_hers_for_the_other_text(
+    own: Station, hers: str, his: str, tabs: Tabs
+) -> None:
+    with tabs(hers, "ada") as ada, tabs(his, "bob", refusals=True) as bob:
+        both = _both_type(ada, bob, "top_right-00")
+        before = saved(own, BOTH)
+        both.get_by_role("button", name="Drop all of mine").click()
+        expect(both).to_have_count(0)
+        expect(line(bob, "top_right-00")).to_contain_text("Ada's text")
+        expect(bob.locator("#standing")).to_contain_text("by Ada L.")
+        assert saved(own, BOTH) == before
+        bob.reload()
+        expect(line(bob, "top_right-00")).to_contain_text("Ada's text")
+        expect(bob.get_by_text("was not saved")).to_have_count(0)
+        press(bob, "Enter")
+        bob.get_by_label("As written").fill("and goes on")
+        press(bob, "Enter")
+        is_saved(bob)
+
+
+def _both_type(ada: Page, bob: Page, anchor: str) -> Locator:
+    """Both correct the same row, Ada first; what Bob is shown."""
+    for tab in (ada, bob):
+        tab.goto(f"{BOTH}#{anchor}")
+        press(tab, "Enter")
+    ada.get_by_label("As written").fill("Ada's text")
+    press(ada, "Enter")
+    is_saved(ada)
+    bob.get_by_label("As written").fill("Bob's text")
+    press(bob, "Enter")
+    both = bob.get_by_role("region", name="Two texts of this page")
+    expect(both).to_be_visible()
+    return both
+
+
+def test_a_duplicated_window_is_another_one(own: Station, hers: str, tabs: Tabs) -> None:
+    with tabs(hers, refusals=True) as tab:
+        tab.goto(f"{BOTH}#bottom_left-00")
+        with tab.expect_popup() as opened:  # with what this window keeps, as a duplicate has it
+            tab.evaluate("window.open(location.href) && null")
+        twin = opened.value
+        for one, text in ((tab, "here"), (twin, "there")):
+            expect(line(one, "bottom_left-00").get_by_role("button")).to_be_focused()
+            press(one, "Enter")
+            one.get_by_label("As written").fill(text)
+            press(one, "Enter")
+            if one is tab:
+                is_saved(one)
+        expect(twin.get_by_role("region", name="Two texts of this page")).to_be_visible()
+        assert texts(saved(own, BOTH), 2)[0] == "here"
 
 
 def test_rows_are_added_moved_deleted_and_brought_back(ada: Page, own: Station) -> None:
-    ada.goto(f"{FIRST}#top_left-02")
-    name = "1991-03mar0407-page01"
+    ada.goto(f"{CHANGED}#top_left-02")
     whole = [ada.locator(".lines").first.locator(".text").nth(n).inner_text() for n in range(4)]
     press(ada, "a")
     ada.get_by_label("As written").fill("a row that was missed")
     press(ada, "Enter", "Escape")
     is_saved(ada)
-    assert texts(saved(own, name))[2:4] == [whole[2], "a row that was missed"]
+    assert texts(saved(own, CHANGED))[2:4] == [whole[2], "a row that was missed"]
     press(ada, "ArrowUp", "Alt+ArrowUp")
     expect(ada.locator("#told")).to_contain_text("Now printed row 2")
     press(ada, "Delete")
     expect(ada.locator("#told")).to_contain_text("deleted")
     press(ada, "Control+z", "Control+z", "Control+z")
-    expect(ada.locator(".lines").first.locator(".text").nth(3)).to_have_text(whole[3])
+    third = ada.locator(".lines").first.locator(".text").nth(3)
+    expect(third).to_have_text(whole[3])
     is_saved(ada)
+    press(ada, "Control+y")
+    expect(third).to_have_text("a row that was missed")
+    expect(ada.locator("#told")).to_have_text("Done again")
+    press(ada, "Control+Shift+z", "Control+Shift+z")
+    expect(ada.get_by_role("button", name="Redo")).to_be_disabled()
+    expect(third).to_have_text(whole[3])
+    press(ada, "Control+z", "Control+z")
+    expect(third).to_have_text("a row that was missed")
+    ada.get_by_role("button", name="Undo").click()
+    expect(third).to_have_text(whole[3])
+    ada.get_by_role("button", name=re.compile("^Row 2")).first.focus()
     press(ada, "End", "Enter")
     ada.get_by_label("Comments as written").fill("two\nlines")
     press(ada, "Enter")
@@ -327,19 +402,45 @@ def test_rows_are_added_moved_deleted_and_brought_back(ada: Page, own: Station) 
     )
     ada.wait_for_timeout(100)
     is_saved(ada)
-    page = saved(own, name)
+    page = saved(own, CHANGED)
     assert texts(page)[:4] == whole
     assert (page["comments_raw"], page["page_date_raw"]) == ("two\nlines", "MON. 3/4/91")
     assert page["status"] == "draft"
 
 
+def test_undo_takes_back_what_is_typed_and_no_more(ada: Page, own: Station) -> None:
+    ada.goto(f"{CHANGED}#bottom_left-00")
+    press(ada, "Enter")
+    ada.get_by_label("As written").fill("saved first")
+    press(ada, "Enter")
+    ada.get_by_label("As written").fill("typed then")
+    ada.get_by_role("button", name="Undo").click()
+    expect(line(ada, "bottom_left-00")).to_contain_text("saved first")
+    expect(line(ada, "bottom_left-01")).not_to_contain_text("typed then")
+    ada.get_by_role("button", name="Redo").click()
+    expect(line(ada, "bottom_left-01")).to_contain_text("typed then")
+    is_saved(ada)
+    assert texts(saved(own, CHANGED), 2)[:2] == ["saved first", "typed then"]
+
+
+def test_a_link_that_is_followed_saves_what_is_typed(ada: Page, own: Station) -> None:
+    ada.goto(f"{CHANGED}#bottom_right-00")
+    press(ada, "Enter")
+    ada.get_by_label("As written").fill("typed, and left")
+    ada.get_by_role("link", name="Next →").click()
+    ada.wait_for_url(f"**{BOTH}")
+    ada.goto(CHANGED)
+    expect(line(ada, "bottom_right-00")).to_contain_text("typed, and left")
+    expect(ada.get_by_text("was not saved")).to_have_count(0)
+    assert texts(saved(own, CHANGED), 3)[0] == "typed, and left"
+
+
 @pytest.mark.parametrize("size", [(1024, 768), (768, 1024)])
 def test_on_a_tablet_a_row_is_corrected_by_touch(
-    shared: tuple[Station, str], tabs: Tabs, size: tuple[int, int]
+    own: Station, hers: str, tabs: Tabs, size: tuple[int, int]
 ) -> None:
-    station, url = shared
-    with tabs(url, f"{size[0]}", size=size, has_touch=True, is_mobile=True) as tab:
-        tab.goto(f"{SECOND}#top_left-00")
+    with tabs(hers, f"{size[0]}", size=size, has_touch=True, is_mobile=True) as tab:
+        tab.goto(f"{LOOKED_AT}#top_left-00")
         line(tab, "top_right-02").tap()
         expect(tab.get_by_label("As written")).to_be_in_viewport()
         expect(tab.locator(".strip")).to_be_in_viewport()
@@ -353,20 +454,23 @@ def test_on_a_tablet_a_row_is_corrected_by_touch(
         tab.get_by_label("As written").fill(f"by touch {size}")
         tab.get_by_role("button", name="Save, next").tap()
         is_saved(tab)
-        assert texts(saved(station, "1991-03mar0407-page02"), 1)[2] == f"by touch {size}"
+        assert texts(saved(own, LOOKED_AT), 1)[2] == f"by touch {size}"
 
 
-def test_what_a_second_reader_has_is_shown_beside_the_row(desk: Page) -> None:
-    desk.goto(FIRST.replace("page-01", "page-03"))
-    expect(line(desk, "top_left-00")).to_contain_text("gemini-second+low has “<script>")
-    expect(line(desk, "top_left-00").get_by_role("button")).to_be_focused()
+def test_what_a_second_reader_has_is_shown_beside_the_row(ada: Page) -> None:
+    ada.goto(READ_TWICE)
+    expect(line(ada, "top_left-00")).to_contain_text("gemini-second+low has “<script>")
+    expect(line(ada, "top_left-00").get_by_role("button")).to_be_focused()
+    expect(ada.locator("[data-item='date']")).to_contain_text("reads the date as “3/7/91”")
+    more = ada.get_by_role("list", name="Second readings of Top left")
+    expect(more).to_contain_text("gemini-second+low alone reads row 20")
 
 
-def test_a_screen_reader_has_names_for_all_that_can_be_corrected(desk: Page) -> None:
-    desk.goto(f"{SECOND}#top_left-03")
-    press(desk, "Enter")
-    expect(desk.get_by_role("heading", level=1)).to_have_count(1)
-    unnamed: list[str] = desk.evaluate(
+def test_a_screen_reader_has_names_for_all_that_can_be_corrected(ada: Page) -> None:
+    ada.goto(f"{LOOKED_AT}#top_left-03")
+    press(ada, "Enter")
+    expect(ada.get_by_role("heading", level=1)).to_have_count(1)
+    unnamed: list[str] = ada.evaluate(
         """[...document.querySelectorAll("input:not([type=hidden]), select, textarea")]
             .filter((field) => !field.labels.length)
             .concat([...document.querySelectorAll("button")]
@@ -374,7 +478,7 @@ def test_a_screen_reader_has_names_for_all_that_can_be_corrected(desk: Page) -> 
             .map((one) => one.outerHTML)"""
     )
     assert unnamed == []
-    expect(desk.get_by_role("form", name=re.compile("^Row 3, type"))).to_be_visible()
-    press(desk, "Escape", "ArrowDown")
-    expect(desk.get_by_role("button", name=re.compile("^Row 4")).first).to_be_focused()
-    assert desk.locator("[aria-live], [role=status], [role=alert]").count() >= 3
+    expect(ada.get_by_role("form", name=re.compile("^Row 3, type"))).to_be_visible()
+    press(ada, "Escape", "ArrowDown")
+    expect(ada.get_by_role("button", name=re.compile("^Row 4")).first).to_be_focused()
+    assert ada.locator("[aria-live], [role=status], [role=alert]").count() >= 3

@@ -96,7 +96,7 @@ const itemOf = (name) => seen().find((item) => item.name === name);
 function render() {
   lines.clear();
   const page = state.page;
-  const parts = [line({ name: "date", kind: "date" }, "Date", page.page_date_raw ?? "no date")];
+  const parts = [line({ name: "date", kind: "date" }, "Date", page.page_date_raw ?? "no date", { badges: desk.elsewhere.date.map((text) => el("span", { class: "read" }, text)) })];
   for (const block of page.quadrants) parts.push(section(block));
   parts.push(line({ name: "comments", kind: "comments" }, "Comments", page.comments_raw ?? "none", { verbatim: true }));
   if (page.oddities.length) parts.push(oddities(page.oddities, "Elsewhere on the page"));
@@ -122,7 +122,8 @@ function section(block) {
   }
   const adds = block.entries.length ? null : button("Add a row", () => addRow(position, null), { class: "add" });
   return el("section", { class: checked ? "block checked" : "block", "aria-label": title }, head,
-    block.oddities.length ? oddities(block.oddities, `Oddities of ${title}`) : null, list, adds);
+    block.oddities.length ? oddities(block.oddities, `Oddities of ${title}`) : null,
+    desk.elsewhere[position] ? oddities(desk.elsewhere[position], `Second readings of ${title}`) : null, list, adds);
 }
 
 const oddities = (texts, label) => el("ul", { class: "odd", "aria-label": label }, ...texts.map((text) => el("li", {}, text)));
@@ -260,17 +261,17 @@ function fieldsOf(item) {
 }
 
 function buttons(item, form) {
-  const group = el("div", { class: "buttons" }, el("button", { type: "submit", class: "main" }, "Save, next"), button("Drop the change", drop));
+  const group = el("div", { class: "buttons" }, el("button", { type: "submit", class: "main" }, "Save, next"), button("Drop", drop, { "aria-label": "Drop the change", title: "Esc" }));
   if (item.kind === "row") {
     const entry = pages.entryOf(state.page, item.uid);
     group.append(
-      button("Add below", () => { if (keepOpen()) addRow(item.position, item.uid); }),
-      button("Delete", () => removeRow(item.uid)),
-      button("↑", () => moveRow(item.uid, -1), { "aria-label": "Move the row up" }),
-      button("↓", () => moveRow(item.uid, 1), { "aria-label": "Move the row down" }),
+      button("Add", () => { if (keepOpen()) addRow(item.position, item.uid); }, { class: "more", "aria-label": "Add a row below", title: "Add a row below" }),
+      button("Delete", () => removeRow(item.uid), { "aria-label": "Delete the row" }),
+      button("↑", () => moveRow(item.uid, -1), { "aria-label": "Move the row up", title: "Alt ↑" }),
+      button("↓", () => moveRow(item.uid, 1), { "aria-label": "Move the row down", title: "Alt ↓" }),
     );
     if (pages.isChanged(entry)) group.append(button("As it was read", () => asRead(item.uid)));
-  } else if (item.kind === "block") group.append(button("Add below", () => { if (keepOpen()) addRow(item.position, null); }));
+  } else if (item.kind === "block") group.append(button("Add", () => { if (keepOpen()) addRow(item.position, null); }, { class: "more", "aria-label": "Add a row below", title: "Add a row below" }));
   return group;
 }
 
@@ -424,7 +425,7 @@ function reopen() {
 }
 
 function travel(step, said) {
-  if (open) close();
+  if (open && !keepOpen()) return; // what is typed is the first thing to be taken back
   const then = history[step](state);
   if (!then) { tell(`Nothing to ${step}`); return; }
   state = then;
@@ -615,6 +616,11 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   does();
 });
+
+// A link leads away: what is typed is saved first.
+document.addEventListener("click", (event) => {
+  if (open && event.target.closest("a[href]")) keepOpen();
+}, { capture: true });
 
 function plainKey({ key, altKey, target }) {
   const item = itemOf(current);

@@ -1,25 +1,20 @@
 // A page's way to the server, and what is kept in this browser until it has arrived.
+import { plain } from "./page.js";
 
 const AGAIN_MS = 4000; // between two tries while the server cannot be reached
 const PATIENCE_MS = 20000;
+const OUTLIVES = 20_000; // letters of a body that Chromium sends although its page is left: 64 kB
 
-// This window's own name: a reload keeps it, another window has another.
-function windowName() {
-  let name = null;
-  try {
-    name = sessionStorage.getItem("flowsheets-window");
-    if (!name) sessionStorage.setItem("flowsheets-window", (name = crypto.randomUUID()));
-  } catch { /* a browser that keeps nothing */ }
-  return name ?? crypto.randomUUID();
-}
+const asText = (page) => JSON.stringify(plain(page));
 
 export class Saver {
   // `content()` gives what is to be saved, `heard(event)` learns what became of it.
   constructor(desk, content, heard) {
     Object.assign(this, { desk, content, heard });
-    this.window = windowName();
+    this.window = crypto.randomUUID(); // of this load: a window that was duplicated is another one
     this.version = desk.opened.version;
     this.base = desk.opened.page; // what was last on disk
+    this.unheard = []; // pages that were sent, and whose responses were lost
     this.mark = null; // complete or draft, once a person says so
     this.dirty = false; // something has not arrived
     this.busy = false;
@@ -61,20 +56,28 @@ export class Saver {
   async post() {
     const content = this.content();
     const mark = this.mark;
-    const body = JSON.stringify({ version: this.version, window: this.window, ...content, mark });
+    const body = JSON.stringify({ version: this.version, ...content, mark });
     let response, said;
     try {
       response = await fetch(this.desk.url, {
-        method: "POST", body, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS),
+        method: "POST", body, cache: "no-store", keepalive: body.length < OUTLIVES, signal: AbortSignal.timeout(PATIENCE_MS),
         headers: { "content-type": "application/json", "x-flowsheets-token": this.desk.token },
       });
       said = await response.json();
     } catch {
+      this.unheard.push(asText(content.page));
       this.timer = setTimeout(() => this.again(), AGAIN_MS);
       this.heard({ kind: "unreachable" });
       return false;
     }
+    if (response.status === 409 && this.unheard.includes(asText(said.opened.page))) {
+      this.unheard = []; // it had arrived: this window's own text is no other person's
+      this.version = said.opened.version;
+      this.base = said.opened.page;
+      return this.post();
+    }
     if (response.ok) {
+      this.unheard = [];
       if (this.mark === mark) this.mark = null;
       this.version = said.version;
       this.base = content.page;
@@ -103,11 +106,6 @@ export class Saver {
   offered() {
     const found = [];
     try {
-      const own = localStorage.getItem(this.prefix + this.window); // before a reload
-      if (own) {
-        localStorage.setItem(`${this.prefix}${crypto.randomUUID()}`, own);
-        localStorage.removeItem(this.prefix + this.window);
-      }
       for (let n = 0; n < localStorage.length; n += 1) {
         const key = localStorage.key(n);
         if (!key.startsWith(this.prefix)) continue;

@@ -93,12 +93,17 @@ class Answer(NamedTuple):
 
 
 def gather(
-    data_root: Path, names: Callable[[], list[str]], unusable: dict[Path, str]
+    data_root: Path,
+    names: Callable[[], list[str]],
+    registered: list[str],
+    unusable: dict[Path, str],
 ) -> list[PartialPage]:
-    """All files of partial truth. `names` gives the names of all pages, where they are needed."""
+    """All files of partial truth. `names` gives the names of all pages that were read, where they
+    are needed; one that is `registered` alone has no reading yet.
+    """
     folder = paths.truth(data_root)
     there = sorted(folder.rglob(f"*{PARTIAL}")) if folder.is_dir() else []
-    pages = _by_pdf(names()) if there else {}
+    pages = _by_pdf(registered) | _by_pdf(names()) if there else {}
     found = []
     for path in there:
         try:

@@ -3,6 +3,8 @@
 Rows come from `align`. Their text counts where a row is missing (all its letters are lost) and
 where one is extra (all its letters are made up). Circle and note count on rows that both have, so
 that a lost row is one fault. Hour, DJ and date are one field each; null read as null is right.
+Of a page that is not typed to its end, blocks without anything typed do not count, nor does a date
+that is null.
 
 A rate above 1 counts as 1, page by page: a page that was read as an endless repetition is wrong
 as a whole, and outweighs no other. What a page without any text has extra shows in the extra rows.
@@ -17,7 +19,7 @@ from rapidfuzz.distance import Levenshtein
 
 from flowsheets.accuracy import words
 from flowsheets.accuracy.align import Pair, align, is_row
-from flowsheets.page.schema import Entry, PageReading
+from flowsheets.page.schema import Entry, PageReading, Quadrant
 from flowsheets.page.shapes import kind
 
 FORMS = ("strict", "lenient")
@@ -77,9 +79,15 @@ def page_pairs(truth: PageReading, read: PageReading | None) -> list[list[Pair]]
     """
     blocks = read.quadrants if read else [None] * len(truth.quadrants)
     return [
-        _block_pairs(there.entries, here.entries if here else [])
+        [] if _is_untyped(there) else _block_pairs(there.entries, here.entries if here else [])
         for there, here in zip(truth.quadrants, blocks, strict=True)
     ]
+
+
+def _is_untyped(block: Quadrant) -> bool:
+    """Whether the block has rows to be typed, and nobody has begun with it."""
+    heading = words.strict(block.hour_raw) or words.strict(block.jock_raw)
+    return bool(block.entries) and not heading and not any(map(is_row, block.entries))
 
 
 def _block_pairs(truth: Sequence[Entry], read: Sequence[Entry]) -> list[Pair]:
@@ -106,8 +114,11 @@ def of_pairs(truth: PageReading, read: PageReading | None, blocks: list[list[Pai
         _count_row(counts, pair)
     _count_text(counts, pairs)
     if read:
-        _count_field(counts, "date", truth.page_date_raw, read.page_date_raw)
+        if truth.page_date_raw or not any(map(_is_untyped, truth.quadrants)):
+            _count_field(counts, "date", truth.page_date_raw, read.page_date_raw)
         for there, here in zip(truth.quadrants, read.quadrants, strict=True):
+            if _is_untyped(there):
+                continue
             _count_field(counts, "hour", there.hour_raw, here.hour_raw)
             _count_field(counts, "jock", there.jock_raw, here.jock_raw)
     return counts

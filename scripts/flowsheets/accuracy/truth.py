@@ -8,28 +8,51 @@ reading   a reading, which was then corrected: a draft of `make truth DRAFT=read
 verified  a reading, which was corrected in the existing verifier, and is complete there
 
 A page of truth/ goes before the verifier's. Its entries without text, letter and note are rows that
-were not typed: what was read there is neither right nor wrong.
+were not typed: what was read there is neither right nor wrong. An entry may lack its `confidence`,
+which is the model's word and says nothing of a person's.
 """
 
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
+from pydantic import Field, field_validator
 
 from flowsheets import display, paths
 from flowsheets.accuracy.align import is_row
 from flowsheets.accuracy.sample import READING, Drawn
 from flowsheets.page import shapes, verified
-from flowsheets.page.shapes import KeptPage
+from flowsheets.page.schema import Confidence
+from flowsheets.page.shapes import KeptEntry, KeptPage, KeptQuadrant
 
 KINDS = ("typed", "reading", "verified")
 TYPED, FROM_READING, VERIFIED = KINDS
 PARTIAL = ".truth.json"  # ends the names of partial truth
 
 _NAME = re.compile(r"page-(\d{1,9})\.json")
+
+
+class _TypedEntry(KeptEntry):
+    """A row as a person leaves it: what is null was not typed."""
+
+    raw_text: str = ""
+    confidence: Confidence = "high"
+
+    @field_validator("raw_text", "confidence", mode="before")
+    @classmethod
+    def _default(cls, value: Any, info: Any) -> Any:
+        return cls.model_fields[info.field_name].default if value is None else value
+
+
+class _TypedQuadrant(KeptQuadrant):
+    entries: list[_TypedEntry] = Field(default_factory=list)  # type: ignore[assignment]
+
+
+class _TypedPage(KeptPage):
+    quadrants: list[_TypedQuadrant] = Field(min_length=4, max_length=4)  # type: ignore[assignment]
 
 
 class TruthPage(NamedTuple):
@@ -143,7 +166,7 @@ def _is_text(name: str) -> bool:
 
 def _read(path: Path, truth: Truth) -> KeptPage | None:
     try:
-        return shapes.read(path.read_bytes())
+        return _TypedPage.model_validate_json(shapes.mended(path.read_bytes()))
     except (OSError, ValueError) as error:
         truth.unusable[path] = display.plain(f"is not a page ({shapes.why(error)})")
         return None

@@ -19,6 +19,7 @@ from flowsheets.jobs.alerts import Told
 
 SECONDS = 30  # a command that takes longer is killed, with all that it started
 TRY_AGAIN = timedelta(hours=1)
+_TOO_LONG = "took longer than"
 # In the name of a variable that no other program is to have.
 _SECRET = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIALS")
 
@@ -36,9 +37,11 @@ def tell(db: Database, found: dict[str, str], judged: set[str], command: str | N
     for what, text in found.items():
         if _is_due(known.get(what)):
             line = " ".join(display.plain(text).split())
-            told = _give(command, line) if command else _warn(line)
+            why = _give(command, line) if command else _warn(line)
             with database.transaction(db):
-                alerts.note(db, what, line, told, clock.stamp()["at"])
+                alerts.note(db, what, line, not why, clock.stamp()["at"])
+            if why.startswith(_TOO_LONG):
+                break  # the others are the next run's: this one is not to hang for each of them
 
 
 def _is_due(last: Told | None) -> bool:
@@ -47,13 +50,13 @@ def _is_due(last: Told | None) -> bool:
     return not last.told and clock.by_the_calendar({"at": last.at}) >= TRY_AGAIN
 
 
-def _warn(line: str) -> bool:
+def _warn(line: str) -> str:
     warn(line)
-    return True
+    return ""
 
 
-def _give(command: str, line: str) -> bool:
-    """Whether the command took it."""
+def _give(command: str, line: str) -> str:
+    """Why the command did not take it; "" where it did."""
     try:
         process = subprocess.Popen(
             ["/bin/sh", "-c", command],
@@ -65,17 +68,17 @@ def _give(command: str, line: str) -> bool:
         )
     except (OSError, ValueError) as error:
         warn(f"ALERT_CMD cannot be run ({error}); it was to say: {line}")
-        return False
+        return str(error)
     try:
         process.communicate(f"{line}\n".encode(), timeout=SECONDS)
         why = f"ended with {process.returncode}" if process.returncode else ""
     except subprocess.TimeoutExpired:
-        why = f"took longer than {SECONDS} s"
+        why = f"{_TOO_LONG} {SECONDS} s"
     finally:
         _end(process)
     if why:
         warn(f"ALERT_CMD {why}; it was to say: {line}")
-    return not why
+    return why
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

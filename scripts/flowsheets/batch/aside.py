@@ -13,7 +13,7 @@ from sqlite_utils import Database
 from tqdm import tqdm
 
 from flowsheets import clock, files
-from flowsheets.batch import build, fetch, results, submit
+from flowsheets.batch import budget, build, fetch, results, submit
 from flowsheets.batch.folder import Batch, load_batch
 from flowsheets.batch.results import FileCheck
 from flowsheets.errors import Problem
@@ -72,14 +72,16 @@ def _refuse_too_many(pages: list[PageId], config: Settings) -> None:
         )
 
 
-def send(batch: Batch, config: Settings, name: Name) -> None:
+def send(batch: Batch, db: Database, config: Settings, name: Name) -> None:
     """Create the batch, or adopt it; one that is there already is left alone.
 
     Raises `Refused` where the API takes it not, for good; `submit.Later` while it has to wait;
-    `ApiProblem`, and `Problem` where you must act.
+    `ApiProblem`, and `Problem` where you must act, MAX_USD among it.
     """
     if not batch.open or batch.bound:
         return
+    if not batch.may_be_sent:
+        hold_to_limit(batch, db, config, len(batch.lines), name)
     try:
         submit.send(batch, None, config)
     except ApiProblem:
@@ -95,6 +97,16 @@ def send(batch: Batch, config: Settings, name: Name) -> None:
         raise Problem(where, what, _way_out(batch, name)) from problem
 
 
+def hold_to_limit(batch: Batch, db: Database, config: Settings, pages: int, name: Name) -> None:
+    """Raise `Problem` where so many pages of it may go past MAX_USD, as that is set now."""
+    try:
+        budget.hold_folder(db, config, batch, pages)
+    except Problem as problem:
+        where, what, _ = problem.told
+        fix = f"Give a larger MAX_USD: {name.command} goes on with it; nothing was sent"
+        raise Problem(where, what, fix) from problem
+
+
 def go_on(batch: Batch, db: Database, config: Settings, name: Name) -> bool:
     """One step further, `send` included; whether all its responses are there.
 
@@ -105,7 +117,7 @@ def go_on(batch: Batch, db: Database, config: Settings, name: Name) -> bool:
         if batch.state == "settled":
             return True
         raise _refused(batch, name)
-    send(batch, config, name)
+    send(batch, db, config, name)
     if not _has_come(batch, name):
         return False
     with database.transaction(db):

@@ -31,41 +31,49 @@ def hold_to_limit(
     `modes`. With `sent`, only what the API has counts as out: folders that wait are new pages
     themselves. What was spent before does not count.
     """
-    hold_each(db, settings, new, [(settings, mode) for mode in modes], sent)
+    hold_each(db, settings, [(settings, mode, new) for mode in modes], sent)
 
 
 def hold_each(
     db: Database,
     settings: Settings,
-    new: int,
-    asked: list[tuple[Settings, str]],
+    asked: list[tuple[Settings, str, int]],
     sent: bool = False,
 ) -> None:
-    """The same for pages that are read once with each of these settings, in its mode."""
+    """The same for pages that are read once with each of these settings, in its mode, so many."""
+    new = max((pages for _, _, pages in asked), default=0)
     if settings.max_usd is None or not new:
         return
-    bases = [estimate.basis(db, own) for own, _ in asked]
+    bases = [estimate.basis(db, own) for own, _, _ in asked]
     costs = zip(asked, bases, strict=True)
-    each = _known([estimate.held(own.model, mode, 1, basis) for (own, mode), basis in costs])
+    whole = _known([estimate.held(own.model, mode, n, basis) for (own, mode, n), basis in costs])
     out = _known([_held(db, settings, batch, modes) for batch, modes in _out(db, settings, sent)])
-    if each is None or out is None:
-        remarks = filter(None, (prices.remark(own.model, mode) for own, mode in asked))
+    if whole is None or out is None:
+        remarks = filter(None, (prices.remark(own.model, mode) for own, mode, _ in asked))
         raise Problem(
             "MAX_USD",
             f"cannot be kept to: {next(remarks, 'no known price')}",
             "Unset it, or take a GEMINI_MODEL with a known price",
         )
-    if each * new + out <= settings.max_usd:
+    if whole + out <= settings.max_usd:
         return
     waiting = f" and what is still out ({prices.dollars(out)})" if out else ""
     first = f"; until {estimate.ENOUGH} pages are read, each counts at MAX_OUTPUT_TOKENS"
     raise Problem(
         "MAX_USD",
         f"{new:,} page{'s' * (new != 1)}{waiting} may cost up to"
-        f" {prices.dollars(each * new + out)}, the limit is {prices.dollars(settings.max_usd)}"
+        f" {prices.dollars(whole + out)}, the limit is {prices.dollars(settings.max_usd)}"
         f"{'' if all(basis.known for basis in bases) else first}",
-        f"{_fix(settings.max_usd - out, each)}; nothing was sent",
+        f"{_fix(settings.max_usd - out, whole / new)}; nothing was sent",
     )
+
+
+def hold_folder(db: Database, settings: Settings, batch: Batch, pages: int) -> None:
+    """The same for so many pages of a folder that was written, maybe under another limit; its
+    requests decide what they may cost. What other folders wait to send does not count.
+    """
+    modes = _modes(batch, settings)
+    hold_to_limit(db, as_built(batch, settings), pages, modes, sent=True)
 
 
 def each_and_out(db: Database, settings: Settings) -> tuple[Decimal, Decimal] | None:

@@ -18,13 +18,12 @@ from flowsheets import files, paths
 from flowsheets.batch import images
 from flowsheets.batch.folder import Batch, Line, request_key, write_lines
 from flowsheets.gemini import door
+from flowsheets.gemini.room import Room
 from flowsheets.page.encoding import encoded
 from flowsheets.page.request import identity, page_request
 from flowsheets.paths import PageId
 from flowsheets.settings import Settings
 
-# The API takes files of 2 GB; whether that is 2^31 or 2 * 10^9 is not said, hence room to spare.
-FILE_BYTES = 1_900_000_000
 LINE_BYTES = 200  # key, quotes and braces around a request, at the most
 # From the batch's name to its prompt cache (name, tokens), or None.
 CacheMaker = Callable[[str], tuple[str, int] | None]
@@ -37,13 +36,18 @@ def sized(pages: Iterable[PageId], settings: Settings) -> list[tuple[PageId, int
 
 
 def split(
-    sized: Iterable[tuple[PageId, int]], most_pages: int, most_bytes: int = FILE_BYTES
+    sized: Iterable[tuple[PageId, int]], most_pages: int, room: Room | None = None
 ) -> Iterator[list[PageId]]:
-    """Parts in order, each within both limits; a page over the limit alone is a part alone."""
+    """Parts in order, each within both limits; a page over the limit alone is a part alone.
+
+    `room`: the door's, unless given.
+    """
+    room = room or door.now().ROOM
+    most_pages = min(most_pages, room.batch_pages)
     part: list[PageId] = []
     total = 0
     for page, size in sized:
-        if part and (len(part) == most_pages or total + size > most_bytes):
+        if part and (len(part) == most_pages or total + size > room.batch_bytes):
             yield part
             part, total = [], 0
         part.append(page)

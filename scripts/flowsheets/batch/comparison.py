@@ -3,7 +3,8 @@
 comparison.json        what was asked: limit, seed, and what each letter means; never changed
 <name>-A/, <name>-B/   a batch's folder each; with WAY=realtime its answers are in realtime/
 
-The folder appears whole, before anything is sent. All letters have the same pages.
+The folder appears whole, before anything is sent. All letters have the same pages. Where a setting
+has read some of them before, these have a folder of their own.
 """
 
 import os
@@ -11,7 +12,7 @@ import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlite_utils import Database
@@ -90,10 +91,38 @@ def _load(folder: Path, config: Settings) -> Comparison:
     return Comparison(folder, limit, settings, batches)
 
 
-def read_before(
+class Part(NamedTuple):
+    """Some of the pages, and the letters whose setting has read these very images before."""
+
+    pages: list[PageId]
+    before: dict[str, Path]  # letter -> the folder that has it
+
+
+def in_parts(
+    others: list[Comparison], settings: list[Setting], pages: list[PageId], data_root: Path
+) -> list[Part]:
+    """The pages, apart by which letters have read them before: no setting is paid for twice."""
+    facts = [one.facts for one in settings]
+    known = [
+        {*other.batches[theirs.letter].pages}
+        for other in others
+        for theirs in other.settings
+        if theirs.facts in facts
+    ]
+    parts, left = [], list(pages)
+    for some in sorted(known, key=len, reverse=True):
+        of_them = [page for page in left if page in some]
+        if len(of_them) == len(some) > 0:
+            before = _read_before(others, settings, of_them, data_root)
+            if before:
+                parts.append(Part(of_them, before))
+                left = [page for page in left if page not in some]
+    return [*parts, Part(left, {})] if left else parts
+
+
+def _read_before(
     others: list[Comparison], settings: list[Setting], pages: list[PageId], data_root: Path
 ) -> dict[str, Path]:
-    """Letters whose setting has read these very images before -> the folder that has it."""
     wanted = {(page, _digest(paths.png(data_root, page))) for page in pages}
     found = {}
     for one in settings:
@@ -193,12 +222,14 @@ def go_on(comparison: Comparison, db: Database) -> list[Problem]:
 
 def _send(batch: Batch, setting: Setting, db: Database) -> None:
     if setting.mode == "batch":
-        aside.send(batch, setting.config, _name(batch))
+        aside.send(batch, db, setting.config, _name(batch))
 
 
 def _ask_now(batch: Batch, setting: Setting, db: Database) -> None:
     if setting.mode == "batch" or not batch.open:
         return
+    left = sum(not compare.asked(batch, line["index"]) for line in batch.lines)
+    aside.hold_to_limit(batch, db, setting.config, left, _name(batch))
     try:
         compare.ask_now(batch, db)
     except ApiProblem as problem:

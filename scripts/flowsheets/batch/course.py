@@ -3,12 +3,14 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+SHARES = ("stalled", "failed_batches", "failed_pages", "refused")
+
 
 @dataclass(frozen=True)
 class World:
     """What the API and the machine do; defaults are what was documented or measured by others.
 
-    Shares are 0 to 1, hours from the start.
+    SHARES are 0 to 1, hours from the start.
     """
 
     hours: float = 4.3  # of a batch of 1,000 pages (a third party's, 467 MB); the median here

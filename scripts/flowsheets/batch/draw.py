@@ -2,7 +2,8 @@
 
 Pages with truth come first, since they say which setting is right; then pages that wait; then any
 other page that is not failed: to be compared changes no page. The comparison's manifests keep the
-draw, and its seed is the number of pages that were drawn before.
+draw. More pages go on from those that were drawn before, so that in whatever steps so many pages
+are asked for, and under whichever letters, they are the same.
 """
 
 from collections.abc import Collection, Iterator
@@ -13,9 +14,11 @@ from sqlite_utils import Database
 
 from flowsheets import paths
 from flowsheets.accuracy import sample
+from flowsheets.accuracy.sample import ROWS
 from flowsheets.jobs import states
 from flowsheets.paths import PageId
 
+SEED = 0
 OTHERS = (*states.READ, "submitted", "processing")
 
 
@@ -47,13 +50,15 @@ def pages(
     known: Collection[PageId],
 ) -> Drawn:
     """Up to `limit` pages; `known` ones were compared already, and are left out."""
-    taken = set(known)
+    taken: set[PageId] = set()
     drawn: list[PageId] = []
     counts = []
     for pool in _pools(db, max_attempts, with_truth):
         there = [p for p in pool if p not in taken and paths.png(data_root, p).is_file()]
-        new = sample.more(there, [], limit - len(drawn), len(known))
-        taken |= {*new}
+        before = [page for page in there if page in known]
+        kept = [sample.Drawn(p, SEED, sample.stratum(p.pdf_path), ROWS) for p in before]
+        new = sample.more(there, kept, limit - len(drawn) + len(kept), SEED)
+        taken |= {*before, *new}
         drawn += new
         counts.append(len(new))
     return Drawn(drawn, *counts[:2])

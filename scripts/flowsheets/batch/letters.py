@@ -25,6 +25,7 @@ FIELDS = {
     "GEMINI_MEDIA_RESOLUTION": "media_resolution",
     "MAX_OUTPUT_TOKENS": "max_output_tokens",
     "GEMINI_ANSWER": "answer",
+    "PAGE_ENCODING": "page_encoding",
 }
 NAMES = (*FIELDS, WAY)
 
@@ -77,8 +78,10 @@ def read(words: Iterable[str]) -> list[Setting]:
 def stated(facts: dict[str, Any], config: Settings) -> Setting:
     """The setting that a comparison's file has: {letter, given, and its `facts`}.
 
-    Raises `KeyError` where one of these is missing.
+    Raises `KeyError` where one of these is missing. Older ones do not name the page's encoding,
+    which is in the digest of the request all the same.
     """
+    facts = {"page_encoding": "png", **facts}
     own = {field: facts[field] for field in FIELDS.values()}
     names = ("letter", "given", "mode", "request")
     letter, given, mode, request = (facts[name] for name in names)

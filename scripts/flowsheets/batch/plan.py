@@ -15,12 +15,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-# Documented for 3.1 Pro: tokens of all open batches together, by tier.
-TIER_TOKENS = {1: 5_000_000, 2: 500_000_000, 3: 1_000_000_000}
-OPEN_BATCHES = 100  # documented
-# Documented as 20 GB; whether that is 2^30 or 10^9 is not said, and results may count as well.
-FILE_BYTES = 19_000_000_000
-NO_LIMIT = 10**18  # of a door that documents none
+from flowsheets.gemini.room import DEVELOPER
 
 TRIAL_PAGES = 10  # the first of a new model, prompt or setting
 BELIEVED_FOR = timedelta(hours=24)
@@ -42,6 +37,7 @@ Why = Literal[
     "refused",  # a create was refused a short while ago
     "trial",  # the first ten pages are out
     "trial_failed",
+    "bucket",  # its first batch is one page, and is out
     "paused",  # all pages that wait failed together, and wait for their pause to end
     "results",  # all pages are out
 ]
@@ -50,12 +46,14 @@ Why = Literal[
 IN_WORDS: dict[str, str] = {
     "tokens": "the limit of enqueued tokens",
     "believed": "a smaller limit, believed after a refusal",
-    "batches": "100 open batches",
+    "batches": "the limit of open batches",
     "bytes": "the limit of files at the API",
     "usd": "MAX_USD",
     "disk": "the disk",
     "refused": "a pause after a refusal",
     "trial": "the first ten pages",
+    "trial_failed": "most of the first ten pages failed",
+    "bucket": "the first page in this bucket",
     "paused": "a pause after a failure of everybody",
     "results": "the last batches",
 }
@@ -105,15 +103,16 @@ class Unsent(NamedTuple):
     tokens: int
     bytes: int  # still to be uploaded
     free: bool  # its pages may be given back: no create of it is unclear
+    ours: bool = True  # it was built for the door that is open now
 
 
 @dataclass(frozen=True)
 class Limits:
     """What may be out at once, and in one batch. `usd` None: no limit."""
 
-    tokens: int = TIER_TOKENS[1]
-    batches: int = OPEN_BATCHES
-    bytes: int = FILE_BYTES
+    tokens: int = DEVELOPER.tokens[1]
+    batches: int = DEVELOPER.batches
+    bytes: int = DEVELOPER.stored
     batch_pages: int = 1000
     usd: Decimal | None = None
 
@@ -129,7 +128,11 @@ class PageSize(NamedTuple):
 
 @dataclass(frozen=True)
 class State:
-    """What is, as the planner needs it. `paused_for`: until the first of the paused may go."""
+    """What is, as the planner needs it.
+
+    `paused_for`: until the first of the paused may go. `bucket_pages`: what may go into a bucket
+    that has proven nothing yet: one page, then none until that one has come; None: any.
+    """
 
     waiting: int = 0  # pages with an image, which may go
     undrawn: int = 0  # pages that want one
@@ -142,6 +145,7 @@ class State:
     unsent: Unsent | None = None
     refusals: tuple[Refusal, ...] = ()
     trial: Trial = PROVEN
+    bucket_pages: int | None = None
     disk_free: int = 10**15
 
 
@@ -159,10 +163,10 @@ def next_step(state: State, limits: Limits, page: PageSize) -> Step:
     pause = pause_left(state.refusals)
     if state.unsent:
         return _about_unsent(state.unsent, state, limits, page, pause)
-    if state.trial.lost:
-        return Step("stop", why="trial_failed")
     if not state.waiting + state.undrawn:
         return _nothing_to_send(state)
+    if state.trial.lost:
+        return Step("stop", why="trial_failed")
     if pause:
         return Step("wait", why="refused", again=pause)
     if not state.trial.passed and state.trial.out:
@@ -174,7 +178,7 @@ def draw_ahead(state: State, limits: Limits, page: PageSize) -> int:
     """Pages to draw while the run waits anyway: those of the next wave, as the disk has room."""
     if state.trial.lost or state.unsent:
         return 0
-    wave = _room(State(refusals=state.refusals, trial=state.trial), limits, page)
+    wave = _room(_nothing_out(state), limits, page)
     wanted = min(wave.pages, AHEAD_BATCHES * limits.batch_pages) - state.waiting
     return max(min(wanted, state.undrawn, DRAWN_AT_ONCE, _disk_room(state, page)), 0)
 
@@ -233,6 +237,8 @@ def _about_unsent(
     """A folder goes first. One that can never fit gives its pages back, for smaller ones."""
     if not unsent.free:  # the API may have it: whether it does is looked up, whatever fits
         return Step("send", unsent.pages)
+    if not unsent.ours:
+        return Step("give_back", unsent.pages)
     fits = believed(limits.tokens, "tokens", state.refusals)
     if unsent.tokens > max(fits, TRIAL_PAGES * page.tokens):
         return Step("give_back", unsent.pages, "believed")
@@ -263,19 +269,21 @@ def _about_pages(state: State, limits: Limits, page: PageSize) -> Step:
     """The next batch: as large as fits, and no crumbs while larger ones are out."""
     room = _room(state, limits, page)
     left = state.waiting + state.undrawn
-    empty = _room(State(refusals=state.refusals, trial=state.trial), limits, page)
+    empty = _room(_nothing_out(state), limits, page)
     least = max(min(left, limits.batch_pages // 10, empty.pages // 2), 1)
     if room.pages < least:
         may_change = state.batches_out or state.bytes_kept or state.tokens_out or state.usd_out
-        return Step("wait" if may_change else "stop", why=room.why)
+        waits = may_change or room.why == "bucket"
+        return Step("wait" if waits else "stop", why=room.why)
     wanted = min(room.pages, left)
     if state.waiting < wanted and state.undrawn:
         drawn = min(wanted - state.waiting, state.undrawn, DRAWN_AT_ONCE, _disk_room(state, page))
         if drawn > 0:
             return Step("draw", drawn)
-    if not state.waiting:
+    built = min(wanted, state.waiting, _spare(state) // page.bytes)
+    if built <= 0:
         return Step("wait" if state.batches_out else "stop", why="disk")
-    return Step("build", min(wanted, state.waiting))
+    return Step("build", built)
 
 
 def _room(state: State, limits: Limits, page: PageSize) -> _Room:
@@ -294,8 +302,16 @@ def _room(state: State, limits: Limits, page: PageSize) -> _Room:
         rooms.append(_Room(int((limits.usd - state.usd_out) / page.usd), "usd"))
     if not state.trial.passed:
         rooms.append(_Room(state.trial.left, "trial"))
+    if state.bucket_pages is not None:
+        rooms.append(_Room(state.bucket_pages, "bucket"))
     least = min(rooms, key=lambda room: room.pages)
     return _Room(max(least.pages, 0), least.why)
+
+
+def _nothing_out(state: State) -> State:
+    """What limits the next wave, once all that is out has come."""
+    bucket = None if state.bucket_pages is None else 1
+    return State(refusals=state.refusals, trial=state.trial, bucket_pages=bucket)
 
 
 def _too_dear(pages: int, state: State, limits: Limits, page: PageSize) -> bool:
@@ -305,4 +321,9 @@ def _too_dear(pages: int, state: State, limits: Limits, page: PageSize) -> bool:
 
 
 def _disk_room(state: State, page: PageSize) -> int:
-    return max(state.disk_free - DISK_KEPT_FREE, 0) // page.disk
+    return _spare(state) // page.disk
+
+
+def _spare(state: State) -> int:
+    """Bytes of this machine's disk that may be filled."""
+    return max(state.disk_free - DISK_KEPT_FREE, 0)

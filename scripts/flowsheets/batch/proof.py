@@ -37,6 +37,14 @@ def pages_allowed(db: Database, data_root: Path, pages: int) -> int:
     return 1
 
 
+def room(db: Database, data_root: Path) -> int | None:
+    """How many pages the door's bucket takes as yet: one, or none; None: any."""
+    bucket = door.now().bucket
+    if not bucket or buckets.proven(db, bucket):
+        return None
+    return 0 if _first_batch(db, data_root, bucket) else 1
+
+
 def refuse_unproven(db: Database) -> None:
     """For batches of several pages that are no page's only way. Raises `Problem`."""
     bucket = door.now().bucket

@@ -20,7 +20,7 @@ from pathlib import Path
 import click
 from sqlite_utils import Database
 
-from flowsheets import lock, paths
+from flowsheets import files, lock, paths
 from flowsheets.batch import proof, restore, results, runs
 from flowsheets.batch.folder import (
     CLOSED,
@@ -70,6 +70,8 @@ def run(db: Database, settings: Settings) -> Found:
     """Do all of it; for the holder of the `jobs` lock."""
     found = Found()
     drop_broken_builds(settings.data_root)
+    with suppress(FileNotFoundError):
+        files.delete_unfinished(paths.real_time_runs(settings.data_root).parent)
     _take_in_batches(db, settings, found)
     if _something_in_real_time(db, settings.data_root):
         with suppress(lock.Held), lock.held(settings.data_root, "process"):

@@ -83,7 +83,9 @@ class _Run:
                 self.course.stopped = step.why
                 return self._ended()
             if step.do == "wait":
-                self._draw(plan.draw_ahead(self._state(), self.limits, self.page))
+                if ahead := plan.draw_ahead(self._state(), self.limits, self.page):
+                    self._draw(ahead)  # meanwhile a batch may have ended: the planner is asked anew
+                    continue
                 if not self._wait(step):
                     self.course.stopped = f"waits for ever: {step.why}"
                     return self._ended()
@@ -218,13 +220,14 @@ class _Run:
 
     def _wait(self, step: Step) -> bool:
         """On to the next moment at which something may be otherwise; false where there is none."""
-        moments: list[float] = [self.out[0][0]] if self.out else []
-        moments += [until for until, *_ in self.paused]
+        moments = [until for until, *_ in self.paused]
         if step.again is not None:
             moments.append(self.hour + step.again.total_seconds() / 3600)
         day = plan.BELIEVED_FOR.total_seconds() / 3600
         moments += [one.at + day for one in self.refusals]
         later = [moment for moment in moments if moment > self.hour]
+        if self.out:  # one that takes no time at all is over by the next look
+            later.append(max(self.out[0][0], self.hour))
         if not later:
             return False
         waited = min(later) - self.hour + 1 / 60  # cron comes round once a minute

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,11 +12,12 @@ from typing import Literal
 from sqlite_utils import Database
 
 from flowsheets import clock, paths
-from flowsheets.batch import budget, plan, recover, submit, trial
+from flowsheets.batch import budget, plan, proof, recover, submit, trial
 from flowsheets.batch.folder import Batch, batch_folders, load_batch, open_folders
 from flowsheets.batch.plan import Limits, PageSize, Refusal, State, Unsent
 from flowsheets.errors import Problem
 from flowsheets.gemini import door
+from flowsheets.gemini.room import NO_LIMIT
 from flowsheets.jobs import beliefs, database, folders, pauses, states
 from flowsheets.jobs.beliefs import Belief
 from flowsheets.money import estimate
@@ -42,13 +43,14 @@ class Situation:
 
 
 def look(db: Database, settings: Settings) -> Situation:
-    """All of it as it is now."""
+    """All of it as it is now; what goes through another door does not count against this one."""
     basis = estimate.basis(db, settings)
     found = list(_open(db, settings))
     out = [one for one in found if one.may_be_sent and one.state != "unclear"]
     waiting = [one for one in found if not one.bound and one.state != "created"]
     unsent = next(iter(waiting), None)
     paused = pauses.waiting(db)
+    under_way = [one for one in out if _ours(one) and not one.operation.ended]
     line = _line_bytes(settings, found)
     dollars = budget.each_and_out(db, settings) if settings.max_usd is not None else None
     usd_each, usd_out = dollars or (None, Decimal(0))
@@ -57,13 +59,14 @@ def look(db: Database, settings: Settings) -> Situation:
         undrawn=_undrawn(db, settings),
         paused=len(paused),
         paused_for=min((pause.left for pause in paused.values()), default=timedelta()),
-        batches_out=sum(not one.operation.ended for one in out),
-        tokens_out=sum(_tokens(one, basis.usual.prompt) for one in out if not one.operation.ended),
-        bytes_kept=sum(_kept_bytes(one) for one in (*found, *_given_back(db, settings))),
+        batches_out=len(under_way),
+        tokens_out=sum(_tokens(one, basis.usual.prompt) for one in under_way),
+        bytes_kept=sum(map(_kept_bytes, filter(_ours, (*found, *_given_back(db, settings))))),
         usd_out=usd_out,
         unsent=_unsent(unsent, basis.usual.prompt) if unsent else None,
-        refusals=tuple(map(_refusal, beliefs.held(db))),
+        refusals=tuple(map(_refusal, _believed_here(db))),
         trial=trial.standing(db, settings),
+        bucket_pages=proof.room(db, settings.data_root),
         disk_free=shutil.disk_usage(settings.data_root).free,
     )
     page = PageSize(basis.usual.prompt, line, int(line * DISK_PER_LINE), usd_each)
@@ -71,16 +74,15 @@ def look(db: Database, settings: Settings) -> Situation:
 
 
 def limits(settings: Settings) -> Limits:
-    """What may be out at once, by the settings, and by the door that they name."""
-    found = Limits(
-        tokens=settings.max_enqueued_tokens or plan.TIER_TOKENS[settings.tier],
-        batch_pages=settings.batch_pages,
+    """What may be out at once, by the settings and the door."""
+    room = door.now().ROOM
+    return Limits(
+        tokens=settings.max_enqueued_tokens or room.tokens.get(settings.tier, NO_LIMIT),
+        batches=room.batches,
+        bytes=room.stored,
+        batch_pages=min(settings.batch_pages, room.batch_pages),
         usd=settings.max_usd,
     )
-    if door.now().LIMITED:
-        return found
-    tokens = settings.max_enqueued_tokens or plan.NO_LIMIT
-    return replace(found, tokens=tokens, batches=plan.NO_LIMIT, bytes=plan.NO_LIMIT)
 
 
 def take_in_refusals(db: Database, now: Situation) -> list[Belief]:
@@ -111,7 +113,7 @@ def take_in_refusals(db: Database, now: Situation) -> list[Belief]:
 
 def note_accepted(db: Database, now: Situation) -> None:
     """What is out was accepted, so some refusals say nothing any more."""
-    known = beliefs.held(db)
+    known = _believed_here(db)
     refusals = list(map(_refusal, known))
     with database.transaction(db):
         for what, total in (("tokens", now.state.tokens_out), ("bytes", now.state.bytes_kept)):
@@ -150,7 +152,7 @@ def _given_back(db: Database, settings: Settings) -> Iterator[Batch]:
     """Folders that were closed without a batch of late: their upload may live on."""
     since = f"{datetime.now(UTC) - UPLOADS_LIVE * 2:%Y%m%d-%H%M%S}"
     for name in folders.in_states(db, ("given_back", "refused")):
-        if name >= since:
+        if door.without_letter(name) >= since:
             with suppress(Problem):
                 batch = load_batch(paths.batches(settings.data_root) / name)
                 if not (batch.last("given_back", "refused") or {}).get("deleted"):
@@ -175,7 +177,18 @@ def _unsent(batch: Batch, a_page: int) -> Unsent:
     built = batch.last("built") or {}
     size = 0 if _kept_bytes(batch) else int(built.get("bytes") or 0)
     free = batch.state in ("built", "uploaded")
-    return Unsent(len(batch.lines), _tokens(batch, a_page), size, free)
+    return Unsent(len(batch.lines), _tokens(batch, a_page), size, free, _ours(batch))
+
+
+def _ours(batch: Batch) -> bool:
+    """Whether it goes through the door that the settings name."""
+    return batch.door.NAME == door.now().NAME
+
+
+def _believed_here(db: Database) -> list[Belief]:
+    """What this door had no room for; a row's source begins with the folder's name."""
+    name = door.now().NAME
+    return [one for one in beliefs.held(db) if door.by_name(one.source) == name]
 
 
 def _refusal(belief: Belief) -> Refusal:

@@ -107,7 +107,7 @@ def give_back(batch: Batch, db: Database | None, event: Any, **facts: Any) -> in
     Closed first: should a kill come between, its pages are claims without a folder, which the next
     command gives back.
     """
-    with suppress(ApiProblem):  # what is kept at the API ends there by itself
+    with suppress(Problem):  # refused, or without its key: what is kept there ends by itself
         clean_up(batch)
         facts["deleted"] = True
     if event == "refused" and db is not None:

@@ -27,6 +27,7 @@ from flowsheets.paths import PageId
 Truth = Mapping[PageId, PageReading]
 REASON = 150  # letters of a refusal that the table shows
 MOST_PAGES = 100_000  # beyond which nobody will read more to settle it
+SQUARE_ROOT = "an interval narrows with the square root of the pages"
 
 
 @dataclass
@@ -88,6 +89,18 @@ def table(settings: list[Came], truth: Truth, waiting: int) -> list[str]:
         names += ["CER", "less A's, 95 %", "rows found", "less A's, 95 %"]
     lines = [names]
     lines += [_line(one, settings[0], truth, waiting) for one in settings]
+    return _in_columns(lines)
+
+
+def table_of_truth(settings: list[Came], truth: Truth) -> list[str]:
+    """What further truth says, which is of another kind than the table's: a line a setting."""
+    lines = [["", "CER", "less A's, 95 %", "rows found", "less A's, 95 %"]]
+    lines += [[one.letter, *_accuracy(one, settings[0], truth)] for one in settings]
+    return _in_columns(lines)
+
+
+def _in_columns(lines: list[list[str]]) -> list[str]:
+    names = lines[0]
     widths = [max(len(line[n]) for line in lines if n < len(line)) for n in range(len(names))]
     shown = [
         "  ".join(f"{cell:>{width}}" for cell, width in zip(line, widths, strict=False))
@@ -211,26 +224,52 @@ def sentence(settings: list[Came], truth: Truth) -> str:
     pairs = {one.letter: pair(best, one, truth) for one in scored if one is not best}
     as_good = [one for one in scored if one is best or _is_as_good(pairs[one.letter])]
     priced = [one for one in as_good if one.usd_a_page is not None]
-    if len(priced) < len(as_good):
-        lacking = ", ".join(one.letter for one in as_good if one not in priced)
+    lacking = ", ".join(one.letter for one in as_good if one not in priced)
+    if not priced:
         return f"{best.letter} has the lowest CER; no price is known for {lacking}"
     cheapest = min(priced, key=lambda one: one.usd_a_page or Decimal(0))
+    unclear = [one for one in scored if _is_unclear(pairs.get(one.letter))]
+    if cheaper := [one for one in unclear if _is_cheaper(one, cheapest)]:
+        return _one_page_alone(best, cheaper, pairs)
+    unpriced = f"; no price is known for {lacking}, which is as good as well" if lacking else ""
     if cheapest is best:
         return (
             f"{best.letter} is the cheapest setting whose CER is as good as the best: it has the"
-            f" lowest one, and {_the_others(best, as_good, scored)}"
+            f" lowest one, and {_the_others(best, as_good, scored)}{unpriced}"
         )
     paired = pairs[cheapest.letter]
     assert paired  # it is as good, and not the best
     return (
         f"{cheapest.letter} is the cheapest setting whose CER is as good as the best: it differs"
         f" from {best.letter}'s by {_difference(paired)} points, within the interval."
-        f" {_what_settles_it(cheapest, best, truth, paired)}"
+        f" {_what_settles_it(cheapest, best, truth, paired)}{unpriced}"
     )
 
 
 def _is_as_good(paired: Paired | None) -> bool:
-    return paired is not None and not paired.settled
+    """Whether 0 is within the interval. Where pages differ alike there is none, and they do."""
+    if paired is None:
+        return False
+    value, low, _ = paired.difference
+    return not value if low is None else not paired.settled
+
+
+def _is_unclear(paired: Paired | None) -> bool:
+    """Whether one page alone says that the two differ."""
+    return (
+        paired is not None
+        and bool(paired.difference.value)
+        and paired.lower + paired.higher + paired.equal == 1
+    )
+
+
+def _one_page_alone(best: Came, cheaper: list[Came], pairs: Mapping[str, Paired | None]) -> str:
+    each = ", ".join(f"{one.letter} by {_difference(pairs[one.letter])} points" for one in cheaper)
+    return (
+        f"{best.letter} has the lowest CER; cheaper ones differ from it, {each}. So few pages give"
+        " no interval, and nothing says which are as good: give more of them truth, or a larger"
+        f" LIMIT; {SQUARE_ROOT}"
+    )
 
 
 def _the_others(best: Came, as_good: list[Came], scored: list[Came]) -> str:
@@ -246,19 +285,14 @@ def _is_cheaper(one: Came, other: Came) -> bool:
 
 def _what_settles_it(one: Came, best: Came, truth: Truth, paired: Paired) -> str:
     pages = len(_counts(one, truth).keys() & _counts(best, truth))
-    formula = "an interval narrows with the square root of the pages"
     more = pages_to_settle(paired, pages)
-    if not paired.difference.value:
-        return "They do not differ on these pages, so that no number of pages is known to settle it"
     if more is None:
-        return (
-            f"So few pages give no interval: give more of them truth, or a larger LIMIT; {formula}"
-        )
+        return "They do not differ on these pages, so that no number of pages is known to settle it"
     if more > MOST_PAGES:
-        return f"More than {MOST_PAGES:,} more pages would settle it: {formula}"
+        return f"More than {MOST_PAGES:,} more pages would settle it: {SQUARE_ROOT}"
     return (
         f"If the difference stays as it is, {more:,} more pages with truth would settle it (LIMIT="
-        f"{len(one.outcomes) + more}): {formula}"
+        f"{len(one.outcomes) + more}): {SQUARE_ROOT}"
     )
 
 

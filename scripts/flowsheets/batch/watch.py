@@ -11,12 +11,12 @@ from flowsheets import clock, paths
 from flowsheets.batch.folder import Batch, load_batch, open_folders
 from flowsheets.batch.situation import Situation
 from flowsheets.errors import Problem
+from flowsheets.gemini import door
 from flowsheets.jobs import folders, states
 from flowsheets.money import prices, usage
 from flowsheets.settings import Settings
 
 LATE = timedelta(hours=24)  # the API's target
-DEADLINE = timedelta(hours=48)  # it gives a batch up then (documented)
 FAILED_SHARE = 0.05
 BUDGET_SHARE = Decimal("0.8")
 NOTHING_FOR = timedelta(days=2)
@@ -45,6 +45,11 @@ def age(batch: Batch) -> timedelta:
     return clock.by_the_calendar(created) if created else clock.since(batch.operation.created)
 
 
+def hours(time: timedelta) -> float:
+    """As a number."""
+    return time / timedelta(hours=1)
+
+
 def _of_open_batches(db: Database, settings: Settings) -> Alerts:
     for folder in open_folders(settings.data_root, db):
         with suppress(Problem):  # a damaged folder is its command's to report
@@ -60,7 +65,8 @@ def _of_open_batches(db: Database, settings: Settings) -> Alerts:
                 yield (
                     f"late:{batch.name}",
                     f"{batch.batch_id}: {batch.operation.state} for over 24 h; the API gives it up"
-                    f" after 48 h. The way out is make batch-rescue ID={batch.batch_id}",
+                    f" after {hours(batch.door.ROOM.given_up):.0f} h. The way out is"
+                    f" make batch-rescue ID={batch.batch_id}",
                 )
 
 
@@ -68,7 +74,7 @@ def _of_failures(db: Database, settings: Settings) -> Alerts:
     """Batches of the last days of which many pages failed."""
     since = f"{datetime.now(UTC) - SETTLED_FOR:%Y%m%d-%H%M%S}"
     for name in folders.in_states(db, ("settled",)):
-        if name < since:
+        if door.without_letter(name) < since:
             continue
         with suppress(Problem):
             batch = load_batch(paths.batches(settings.data_root) / name)

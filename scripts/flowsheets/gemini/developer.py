@@ -28,6 +28,7 @@ from flowsheets.gemini.reply import (
     patiently,
     reply_to,
 )
+from flowsheets.gemini.room import DEVELOPER
 from flowsheets.gemini.rows import KeyReader, Request, key_of
 from flowsheets.gemini.transfer import (
     BYTES,
@@ -42,7 +43,8 @@ from flowsheets.gemini.transfer import (
 
 NAME, LETTER, bucket = "developer", "", ""
 ACCOUNT, WHOSE = "GEMINI_API_KEY", "key"
-CACHES = LIMITED = True
+CACHES = True
+ROOM = DEVELOPER
 LISTED_AT_ONCE = 100  # batches a page of the listing
 # The second where the API refuses the first, as it did for some in 2025 (python-genai #1547).
 MIME_TYPES = ("application/jsonl", "text/plain")

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from flowsheets.gemini import developer, vertex
 from flowsheets.gemini.caches import PromptCache
+from flowsheets.gemini.room import Room
 from flowsheets.gemini.rows import KeyReader, Request
 from flowsheets.gemini.transfer import Downloaded
 from flowsheets.gemini.vertex import Vertex
@@ -44,8 +45,8 @@ class Door(Protocol):
         """Whether a batch may name a prompt cache."""
 
     @property
-    def LIMITED(self) -> bool:
-        """Whether tokens, batches and files that are out at once have a limit."""
+    def ROOM(self) -> Room:
+        """How much it takes at once."""
 
     @property
     def bucket(self) -> str:

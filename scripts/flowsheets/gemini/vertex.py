@@ -29,6 +29,7 @@ from flowsheets.gemini.inputs import REQUESTS
 from flowsheets.gemini.operation import Operation
 from flowsheets.gemini.problem import ApiProblem, Closed
 from flowsheets.gemini.reply import asked, listed, reply_to
+from flowsheets.gemini.room import VERTEX
 from flowsheets.gemini.rows import KeyReader, Request
 from flowsheets.gemini.transfer import Downloaded, landed
 
@@ -76,7 +77,8 @@ class Vertex:
     LETTER = "v"  # a key that begins with a digit may be read as a number there
     ACCOUNT = "GOOGLE_CLOUD_PROJECT and your credentials"
     WHOSE = "project"
-    CACHES = LIMITED = False
+    CACHES = False
+    ROOM = VERTEX
 
     def facts(self) -> dict[str, str]:
         """What a folder states, so that its batch is asked for where it is."""

@@ -1,7 +1,8 @@
 """A page that a person corrects: opened with what the model read, and saved.
 
-A save is the page's two files first (page/verified.py), and then its row in jobs.db: what a kill
-leaves in between is the person's text, which the index finds by its name. A save names the version
+A save is the page's two files first (page/verified.py), and then its row in jobs.db, which no other
+program changes meanwhile: what a kill leaves in between is the person's text, which the index finds
+by its name. A save names the version
 that it is made from; another text on disk by then refuses it, and nothing is overwritten.
 """
 
@@ -9,18 +10,18 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import orjson
 from sqlite_utils import Database
 
-from flowsheets import files, lock
+from flowsheets import display, files, lock
 from flowsheets.errors import Problem
 from flowsheets.index import texts
 from flowsheets.index.texts import Sources, Text
-from flowsheets.jobs import states
+from flowsheets.jobs import database, states
 from flowsheets.page import shapes, verified
-from flowsheets.page.schema import POSITIONS
+from flowsheets.page.schema import POSITIONS, Notes
 from flowsheets.page.shapes import KeptPage, KeptQuadrant
 from flowsheets.paths import PageId
 
@@ -71,13 +72,18 @@ def open_page(data_root: Path, jobs_db: Database, page: PageId) -> Opened:
 def save(data_root: Path, jobs_db: Database, page: PageId, wanted: Wanted, reviewer: str) -> Opened:
     """Save it, and return it as it is then.
 
-    Raises `Stale` where another text is there by now, `Problem` where it cannot be saved.
+    Raises `Stale` where another text is there by now, `Unfit` where it is no page, `Problem` where
+    it cannot be saved.
     """
     try:
         with lock.held(data_root, "verifier", wait=WAIT_SECONDS):
             return _save(data_root, jobs_db, page, wanted, reviewer)
     except lock.Held as busy:
         raise Problem(page, f"another save is at work: {busy.holder}", "Save it again") from busy
+
+
+class Unfit(Exception):
+    """What a person wants to save is not in the shape of a page; the text says why, in one line."""
 
 
 class _Place(NamedTuple):
@@ -95,22 +101,45 @@ def _save(
     before = _opened(page, sources, text, place)
     if before.problem:
         raise Problem(page, before.problem, "Its text is as it was")
+    _check_notes(wanted.page, before)
     status = wanted.mark or before.status or verified.DRAFT
     if before.version != wanted.version:
-        if (status, wanted.checked) == (before.status, before.checked) and _same(wanted, before):
-            return before  # it was saved, and the response was lost
-        raise Stale(before)
-    if text.path != place.path and place.path.exists():  # damaged, or older than the text
-        files.put_aside(place.path)
+        if (status, wanted.checked) != (before.status, before.checked) or not _same(wanted, before):
+            raise Stale(before)
+        # It was saved, and the response was lost, maybe with the row.
+        if before.at and before.by == reviewer and _moment(sources.row["at"]) != _moment(before.at):
+            _note(jobs_db, page, place.path, reviewer, before.at)
+        return before
     at = max(datetime.now(UTC), (_moment(before.at) or texts.LONG_AGO) + PAST)
     content = verified.Save(wanted.page, wanted.checked, status, reviewer, at)
-    verified.write(place.path, page, content, _base(text), before.model)
-    beside = verified.corrections(place.path)
-    if not states.verify(
-        jobs_db, page, place.path.resolve(), beside.resolve(), reviewer, at.isoformat()
-    ):
-        raise Problem(page, "is not in jobs.db any more", "make discover adds it")
+    # Begun before the files: where another program holds jobs.db, nothing is written.
+    with database.transaction(jobs_db):
+        if text.path != place.path and place.path.exists():  # damaged, or older than the text
+            files.put_aside(place.path)
+        verified.write(place.path, page, content, _base(text), before.model)
+        _note(jobs_db, page, place.path, reviewer, at.isoformat())
     return open_page(data_root, jobs_db, page)
+
+
+def _check_notes(wanted: KeptPage, before: Opened) -> None:
+    """A note is one of the form's words, or what a reading of the page has: files of before may
+    hold free words, which other programs do not take from a new one.
+    """
+    there = [page for page in (before.page, before.model, before.newer) if page]
+    known = {None, *get_args(Notes), *(note for page in there for note in _notes(page))}
+    if strange := [note for note in _notes(wanted) if note not in known]:
+        raise Unfit(f"no row can have the note {display.shortened(str(strange[0]), 40)}")
+
+
+def _notes(page: KeptPage) -> list[str | None]:
+    return [entry.notes for quadrant in page.quadrants for entry in quadrant.entries]
+
+
+def _note(jobs_db: Database, page: PageId, saved: Path, reviewer: str, at: str) -> None:
+    """The row of a page whose files are written."""
+    beside = verified.corrections(saved)
+    if not states.verify(jobs_db, page, saved.resolve(), beside.resolve(), reviewer, at):
+        raise Problem(page, "is not in jobs.db any more", "make discover adds it")
 
 
 def _sources(data_root: Path, jobs_db: Database, page: PageId) -> tuple[Sources, Text]:

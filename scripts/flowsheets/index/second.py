@@ -140,6 +140,7 @@ def _store(db: Database, key: Key, stamp: str, one: _Compared) -> None:
     score = disagreement.score(one.found)
     listed = one.about is not None and score >= one.about.reader.witness.listed
     read_at = one.text.extracted_at if one.text else None
+    differs = f"reads otherwise: {disagreement.in_words(one.found)}" if one.found else "reads alike"
     reading = {
         "page": page,
         "folder": folder,
@@ -151,7 +152,7 @@ def _store(db: Database, key: Key, stamp: str, one: _Compared) -> None:
         "differences": len(one.found) if one.not_compared is None else None,
         "score": score if one.not_compared is None else None,
         "listed": int(listed),
-        "detail": f"{model} reads otherwise: {disagreement.in_words(one.found)}.",
+        "detail": f"{model} {differs}.",
         "stamp": stamp,
     }
     _insert(db, "second_readings", [reading])

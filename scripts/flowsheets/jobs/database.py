@@ -84,8 +84,11 @@ CREATE VIEW IF NOT EXISTS changed_scans AS
 _ADDED = {"batch_id": str, "within_batch_index": int}
 
 
-def connect(data_root: Path) -> Database:
+def connect(data_root: Path, wait: int = BUSY_SECONDS) -> Database:
     """Open `jobs.db`, made or given what is new in it on first use; no row is touched.
+
+    `wait` is how many seconds another program may hold it: `QUIET_SECONDS` where a person sits
+    before the screen, and then nothing of this connection waits longer.
 
     New to an older one are two columns of `jobs`, and the other tables; `date_checks` was once
     called `reviews` and is renamed.
@@ -98,8 +101,11 @@ def connect(data_root: Path) -> Database:
     try:
         if not path.exists():  # SQLite would make it without the group's right to write
             path.touch(mode=0o666)
-        _waited.clear()
-        db = Database(sqlite3.connect(path, timeout=BUSY_SECONDS))
+        if wait > QUIET_SECONDS:
+            _waited.clear()
+        else:
+            _waited.set()
+        db = Database(sqlite3.connect(path, timeout=wait))
         # Before anything is paid for or moved: 20 ms for 16,000 pages.
         if (found := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise Problem(path, f"is damaged ({found})", MEND_JOBS_DB)
@@ -128,6 +134,8 @@ def connect(data_root: Path) -> Database:
             ):
                 db.execute(statement)
     except (OSError, sqlite3.Error) as error:
+        if isinstance(error, sqlite3.OperationalError) and _is_locked(error):
+            raise of_database(error) from error
         damaged = "malformed" in str(error)
         fix = MEND_JOBS_DB if damaged else "Look at the file and its folder"
         raise Problem(path, f"cannot be opened ({error})", fix) from error
@@ -185,7 +193,8 @@ def _within(db: Database, seconds: int, step: Callable[[], object]) -> None:
 
 
 def _is_locked(error: sqlite3.OperationalError) -> bool:
-    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    code = getattr(error, "sqlite_errorcode", 0)  # Python's own errors have none
+    return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 _waited = threading.Event()  # that this command has waited for long already

@@ -152,15 +152,15 @@ def undrawn(db: Database) -> dict[str, int]:
 def tried_again(db: Database, data_root: Path, max_attempts: int) -> list[PageId]:
     """Failed pages that are sent again by themselves.
 
-    One that could not be drawn has no image; a row that was made again does not know of its own.
+    Those that have their image, as the disk says: a row that was made again does not know of it,
+    and one whose image is gone waits for `make render`.
     """
     rows = db.execute(
-        "SELECT pdf_path, page_number, image_path IS NOT NULL FROM jobs"
-        f" WHERE {_TRIED_AGAIN} AND NOT {_OUTDATED}",
+        f"SELECT pdf_path, page_number FROM jobs WHERE {_TRIED_AGAIN} AND NOT {_OUTDATED}",
         [max_attempts],
     )
-    found = ((PageId(pdf_path, number), drawn) for pdf_path, number, drawn in rows)
-    return [page for page, drawn in found if drawn or paths.png(data_root, page).is_file()]
+    root, found = str(data_root), (PageId(pdf_path, number) for pdf_path, number in rows)
+    return [page for page in found if os.path.isfile(f"{root}/{paths.image_path(page)}")]
 
 
 def read_since(db: Database, since: str) -> int:

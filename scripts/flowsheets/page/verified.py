@@ -41,7 +41,7 @@ def file_name(page: PageId) -> str:
 
 def corrections(saved: Path) -> Path:
     """The file beside a saved page that has its status and its edits."""
-    return saved.with_name(saved.name.replace(_SAVED, _CORRECTIONS))
+    return saved.with_name(saved.name.removesuffix(_SAVED) + _CORRECTIONS)
 
 
 def status(corrections: Path) -> str:
@@ -60,7 +60,10 @@ def who(block: object) -> str | None:
     """The reviewer's name in a `verified_by` block."""
     fields = block if isinstance(block, dict) else {"username": block}
     for name in NAMES:
-        if shown := display.shortened(str(fields.get(name) or ""), NAME_LETTERS):
+        said = fields.get(name)
+        if not isinstance(said, (str, int)) or isinstance(said, bool):
+            continue  # true, or a list, names nobody
+        if shown := display.shortened(str(said or ""), NAME_LETTERS):
             return shown
     return None
 
