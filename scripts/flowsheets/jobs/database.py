@@ -134,7 +134,7 @@ def connect(data_root: Path, wait: int = BUSY_SECONDS) -> Database:
             ):
                 db.execute(statement)
     except (OSError, sqlite3.Error) as error:
-        if isinstance(error, sqlite3.OperationalError) and _is_locked(error):
+        if isinstance(error, sqlite3.OperationalError) and "is locked" in str(error):
             raise of_database(error) from error
         damaged = "malformed" in str(error)
         fix = MEND_JOBS_DB if damaged else "Look at the file and its folder"
