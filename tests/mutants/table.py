@@ -24,6 +24,7 @@ TESTS = {
     "gemini/inputs": ("vertex", "vertex_walk"),
     "gemini/output": ("vertex",),
     "gemini/real_time": ("client", "sdk_realtime"),
+    "gemini/room": ("run_vertex", "situation"),
     "gemini/rows": ("vertex", "results"),
     "gemini/vertex": ("vertex", "vertex_settings"),
     "batch/proof": ("vertex",),
