@@ -198,12 +198,17 @@ def put_aside(path: Path) -> Path:
     kept = path.with_name(f"{path.name}.{now:%Y-%m-%dT%H%M%S}")
     if kept.exists():
         kept = path.with_name(f"{path.name}.{now:%Y-%m-%dT%H%M%S.%f}")
-    try:
-        os.rename(path, kept)
-    except OSError as error:
-        raise cannot_write(kept, error) from error
-    _sync(path.parent)
+    rename(path, kept)
     return kept
+
+
+def rename(path: Path, to: Path) -> None:
+    """Another name in the same folder for a file or a folder, durably. Raises `Problem`."""
+    try:
+        os.rename(path, to)
+    except OSError as error:
+        raise cannot_write(to, error) from error
+    _sync(to.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -102,11 +102,7 @@ def write_folder(
         name, tokens = cache
         facts |= {"cached_content": name, "cached_tokens": tokens}
     built = batch.add("built", **facts)
-    try:
-        os.rename(part, folder)
-        files.sync_folder(folder.parent)
-    except OSError as error:
-        raise files.cannot_write(folder, error) from error
+    files.rename(part, folder)
     return built
 
 

@@ -167,11 +167,7 @@ def begin(
     facts = [{"letter": one.letter, "given": one.given, **one.facts} for one in settings]
     content = {"limit": limit, "settings": facts}
     files.write_whole(part / FILE, orjson.dumps(content, option=orjson.OPT_INDENT_2))
-    try:
-        os.rename(part, folder)
-        files.sync_folder(root)
-    except OSError as error:
-        raise files.cannot_write(folder, error) from error
+    files.rename(part, folder)
     return _load(folder, config)
 
 

@@ -6,7 +6,6 @@ true status.
 """
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cached_property
@@ -263,11 +262,7 @@ def _is_whole(folder: Path) -> bool:
 def put_aside(folder: Path) -> Path:
     """Take a folder that cannot be read out of the way, by a person's decision: its new name."""
     kept = folder.with_name(f".{folder.name}.given_up")
-    try:
-        os.rename(folder, kept)
-        files.sync_folder(folder.parent)
-    except OSError as error:
-        raise files.cannot_write(kept, error) from error
+    files.rename(folder, kept)
     return kept
 
 
