@@ -15,7 +15,7 @@ from starlette.routing import Route
 from emulator.batch import Batch
 from emulator.bodies import read_body, reply
 from emulator.connections import Cut, Hold
-from emulator.durable import write_whole
+from emulator.durable import records, write_whole
 from emulator.errors import file_gone, invalid, not_found, quota_exceeded, unavailable
 from emulator.faults import Faults
 from emulator.files import new_id
@@ -33,13 +33,7 @@ class Batches:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(exist_ok=True)
-        self.by_id: dict[str, Batch] = {}
-        for path in folder.iterdir():
-            if (path / "batch.json").exists():
-                self.by_id[path.name] = Batch(path)
-            else:
-                shutil.rmtree(path)
+        self.by_id = records(folder, Batch)
 
     def find(self, batch_id: str) -> Batch:
         """Raises ApiError 404 for a batch that was never there or was deleted."""

@@ -2,10 +2,15 @@
 
 import json
 import os
+import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+RECORD = "batch.json"  # of a batch, or of a job, in its folder
+
+Kept = TypeVar("Kept")
 
 
 def write_whole(path: Path, content: Any) -> None:
@@ -16,6 +21,18 @@ def write_whole(path: Path, content: Any) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)
+
+
+def records(folder: Path, load: Callable[[Path], Kept]) -> dict[str, Kept]:
+    """What each sub-folder holds, by its name; one without its record never came to be."""
+    folder.mkdir(exist_ok=True)
+    found = {}
+    for path in folder.iterdir():
+        if (path / RECORD).exists():
+            found[path.name] = load(path)
+        else:
+            shutil.rmtree(path)
+    return found
 
 
 class Log:

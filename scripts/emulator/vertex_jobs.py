@@ -1,7 +1,6 @@
 """batchPredictionJobs: create, get, list, cancel, delete."""
 
 import secrets
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from emulator.batches import HOLD_SECONDS
 from emulator.bodies import read_body, reply
 from emulator.clock import Clock
 from emulator.connections import Cut, Hold
-from emulator.durable import write_whole
+from emulator.durable import records, write_whole
 from emulator.errors import ApiError, invalid, unavailable
 from emulator.faults import Faults
 from emulator.foreign_bucket import JobBuckets
@@ -45,13 +44,7 @@ class Jobs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(exist_ok=True)
-        self.by_id: dict[str, Job] = {}
-        for path in folder.iterdir():
-            if (path / "batch.json").exists():
-                self.by_id[path.name] = Job(path)
-            else:
-                shutil.rmtree(path)
+        self.by_id = records(folder, Job)
 
     def at(self, request: Request) -> list[Job]:
         """Those of the project and place that the address names, deleted ones left out."""
