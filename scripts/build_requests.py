@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from sqlite_utils import Database
 from tqdm import tqdm
 
 from flowsheets import lock, paths, settings
@@ -23,6 +22,7 @@ from flowsheets.batch.folder import load_batch, new_name, open_folders
 from flowsheets.errors import Command, Count, Problem, Switch
 from flowsheets.gemini import door
 from flowsheets.jobs import database, folders, pauses, states
+from flowsheets.jobs.database import Database
 from flowsheets.jobs.pauses import Pause
 from flowsheets.money import estimate
 from flowsheets.money.estimate import Basis

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from sqlite_utils import Database
 
 from flowsheets import lock, paths, settings
 from flowsheets.accuracy import sample, truth
@@ -29,6 +28,7 @@ from flowsheets.gemini import door
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.index import texts
 from flowsheets.jobs import database, states
+from flowsheets.jobs.database import Database
 from flowsheets.money import estimate, prices
 from flowsheets.money.estimate import Basis
 from flowsheets.page.shapes import KeptPage

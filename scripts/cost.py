@@ -21,12 +21,12 @@ from typing import Any, NamedTuple
 
 import click
 import orjson
-from sqlite_utils import Database
 
 from flowsheets import settings
 from flowsheets.batch.folder import Batch, batch_folders, load_journal
 from flowsheets.errors import Command, OneOf, Problem, warn
 from flowsheets.jobs import database
+from flowsheets.jobs.database import Database
 from flowsheets.money import estimate, prices, storage, usage
 from flowsheets.money.storage import Kept
 

@@ -16,12 +16,12 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import click
-from sqlite_utils import Database
 from tqdm import tqdm
 
 from flowsheets import paths, settings
 from flowsheets.errors import Command, Problem, warn
 from flowsheets.jobs import database, pdfs, states
+from flowsheets.jobs.database import Database
 from flowsheets.jobs.pdfs import Pdf
 from flowsheets.page import pdf as pdf_file
 from flowsheets.page.pdf import NoPageImage

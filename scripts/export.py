@@ -13,13 +13,13 @@ from typing import Any
 
 import click
 import orjson
-from sqlite_utils import Database
 from tqdm import tqdm
 
 from flowsheets import display, files, paths, settings
 from flowsheets.errors import Command
 from flowsheets.index import tables, update
 from flowsheets.jobs import database
+from flowsheets.jobs.database import Database
 from flowsheets.page.schema import POSITIONS
 
 # Columns in order, and the data dictionary.

@@ -12,7 +12,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import click
-from sqlite_utils import Database
 
 from flowsheets import clock, lock, paths, settings
 from flowsheets.batch import fetch, recover, restore, results, submit
@@ -22,6 +21,7 @@ from flowsheets.gemini import door
 from flowsheets.gemini.operation import UNDER_WAY, Operation
 from flowsheets.gemini.problem import ApiProblem, problem_of_door
 from flowsheets.jobs import database, date_checks, folders, pauses, states
+from flowsheets.jobs.database import Database
 from flowsheets.page import response
 from flowsheets.page.request import setting_refused
 from flowsheets.page.response import Unread

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from sqlite_utils import Database
 
 from flowsheets import clock, display, settings
 from flowsheets.batch import outlook, watch
@@ -21,6 +20,7 @@ from flowsheets.batch.outlook import Outlook
 from flowsheets.errors import Command, OneOf, Problem, warn
 from flowsheets.index import progress
 from flowsheets.jobs import database, date_checks, folders, pauses, states
+from flowsheets.jobs.database import Database
 from flowsheets.money import prices, usage
 from flowsheets.page.response import FOR_A_PERSON
 from flowsheets.settings import Settings

@@ -15,7 +15,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import click
-from sqlite_utils import Database
 from tqdm import tqdm
 
 from flowsheets import files, lock, paths, settings
@@ -25,6 +24,7 @@ from flowsheets.errors import Command, Count, Problem, Switch, warn
 from flowsheets.gemini import calls, door
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.jobs import database, date_checks, states
+from flowsheets.jobs.database import Database
 from flowsheets.money import usage
 from flowsheets.page.encoding import Encoded, encoded
 from flowsheets.page.request import page_request, setting_refused

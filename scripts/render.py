@@ -27,12 +27,12 @@ from typing import Any, NamedTuple
 
 import click
 from PIL import Image
-from sqlite_utils import Database
 from tqdm import tqdm
 
 from flowsheets import files, lock, paths, settings
 from flowsheets.errors import Command, Count, Problem, warn
 from flowsheets.jobs import database, pdfs, states
+from flowsheets.jobs.database import Database
 from flowsheets.page import scan
 from flowsheets.page.pdf import NoPageImage
 from flowsheets.paths import PageId

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import click
 from pydantic import ValidationError
-from sqlite_utils import Database
 from tqdm import tqdm
 
 from flowsheets import lock, paths, settings
@@ -22,6 +21,7 @@ from flowsheets.batch.folder import Batch, Line, batch_folders, load_batch
 from flowsheets.batch.results import Outcome
 from flowsheets.errors import Command, Problem, warn
 from flowsheets.jobs import database, date_checks, states
+from flowsheets.jobs.database import Database
 from flowsheets.page import response
 from flowsheets.page.response import Unread
 from flowsheets.page.schema import PageReading, PageResult

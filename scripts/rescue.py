@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import click
-from sqlite_utils import Database
 
 from flowsheets import clock, lock, paths, settings
 from flowsheets.batch import fetch, recover, restore, results, submit
@@ -20,6 +19,7 @@ from flowsheets.errors import Command, Problem, Switch, warn
 from flowsheets.gemini.client import ApiProblem
 from flowsheets.gemini.operation import Operation
 from flowsheets.jobs import database, date_checks, states
+from flowsheets.jobs.database import Database
 from flowsheets.page.response import Unread
 from flowsheets.settings import Settings
 

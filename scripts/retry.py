@@ -16,12 +16,12 @@ from itertools import groupby
 from pathlib import Path
 
 import click
-from sqlite_utils import Database
 
 from flowsheets import files, lock, paths, settings
 from flowsheets.batch import recover
 from flowsheets.errors import Command, Count, Problem
 from flowsheets.jobs import database, date_checks, mended_answers, pauses, states
+from flowsheets.jobs.database import Database
 from flowsheets.paths import PageId
 from flowsheets.settings import Settings
 

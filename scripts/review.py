@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import click
 from PIL import Image
-from sqlite_utils import Database
 from tabulate import tabulate  # type: ignore[import-untyped]
 from tqdm import tqdm
 
@@ -25,6 +24,7 @@ from flowsheets.errors import Command, Count, Problem, warn
 from flowsheets.index import from_jobs, progress, reviews, stamps, tables, update
 from flowsheets.index.stamps import Stamp
 from flowsheets.jobs import database, date_checks
+from flowsheets.jobs.database import Database
 from flowsheets.page import form
 from flowsheets.page.verified import DRAFT
 from flowsheets.settings import Settings

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import click
-from sqlite_utils import Database
 
 from flowsheets import lock, settings, step
 from flowsheets.batch import alarm, outlook, plan, situation, trial, watch
@@ -20,6 +19,7 @@ from flowsheets.batch.situation import Situation
 from flowsheets.errors import Command, Problem, Switch, raise_all
 from flowsheets.gemini import door
 from flowsheets.jobs import database, states
+from flowsheets.jobs.database import Database
 from flowsheets.settings import Settings
 from flowsheets.step import StepProblem
 

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
-from sqlite_utils import Database
 from tqdm import tqdm
 
 from flowsheets import lock, paths, settings
@@ -32,6 +31,7 @@ from flowsheets.errors import Command, Count, Problem, raise_all, warn
 from flowsheets.gemini import door
 from flowsheets.index import reviews, tables, update
 from flowsheets.jobs import database
+from flowsheets.jobs.database import Database
 from flowsheets.money import estimate
 from flowsheets.page import schema, verified
 from flowsheets.page.schema import PageReading

@@ -9,7 +9,6 @@ nothing else. The `world` is what the API does, as `batch/course.py` lists it.
 from dataclasses import fields
 
 import click
-from sqlite_utils import Database
 
 from flowsheets import files, paths, settings
 from flowsheets.batch import calendar, plan, simulation, situation
@@ -18,6 +17,7 @@ from flowsheets.batch.plan import Limits, PageSize
 from flowsheets.errors import Command, Count, OneOf, Problem
 from flowsheets.gemini.room import DEVELOPER
 from flowsheets.jobs import database
+from flowsheets.jobs.database import Database
 from flowsheets.money import estimate, prices, usage
 from flowsheets.settings import Settings
 

@@ -6,7 +6,6 @@ python scripts/status.py batches/abc
 from pathlib import Path
 
 import click
-from sqlite_utils import Database
 
 from flowsheets import display, lock, settings
 from flowsheets.batch import fetch, submit
@@ -15,6 +14,7 @@ from flowsheets.errors import Command, Problem, raise_all
 from flowsheets.gemini import door
 from flowsheets.gemini.problem import ApiProblem, problem_of_door
 from flowsheets.jobs import database
+from flowsheets.jobs.database import Database
 from flowsheets.settings import Settings
 
 

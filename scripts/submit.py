@@ -7,7 +7,6 @@ looked for at the API by its name first: two creates would be two bills.
 """
 
 import click
-from sqlite_utils import Database
 
 from flowsheets import lock, settings
 from flowsheets.batch import recover, submit
@@ -16,6 +15,7 @@ from flowsheets.errors import Command, Problem, raise_all
 from flowsheets.gemini import door
 from flowsheets.gemini.problem import ApiProblem, Closed
 from flowsheets.jobs import database
+from flowsheets.jobs.database import Database
 from flowsheets.settings import Settings
 
 

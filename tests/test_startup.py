@@ -16,6 +16,7 @@ SLOW = (
     "pydantic",
     "genai_prices",
     "rapidfuzz",
+    "numpy",
     "google.cloud",
 )
 RUN = """

@@ -7,13 +7,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-
 from flowsheets import paths
 from flowsheets.batch.folder import load_batch, open_folders
 from flowsheets.errors import Problem
 from flowsheets.index import progress
 from flowsheets.jobs import date_checks
+from flowsheets.jobs.database import Database
 from flowsheets.money import usage
 
 FIRST_YEAR, LAST_YEAR = 1990, 2001  # drawn even where no page is from then

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlite_utils import Database
+from sqlite_utils import Database as Database  # what scripts call it by
 
 from flowsheets import paths
 from flowsheets.errors import MEND_JOBS_DB, Problem, of_database, warn
